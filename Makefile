@@ -1,0 +1,96 @@
+# `make help` lists what there is. Only Python 3.11+ and make are needed; everything else goes into .venv.
+SHELL := /bin/sh
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+PY := $(VENV)/bin/python
+UV_INSTALL = $(VENV)/bin/uv pip install --quiet --python $(PY)
+DIBOP_HOME ?= .dibop
+WORKERS ?= 2
+PYTEST := $(PY) -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev up down status test test-fast test-unit test-integration test-e2e lint format types imports bench soak docs lock clean
+
+help: ## what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+# ---- environment -------------------------------------------------------------------------------
+$(VENV)/bin/uv: requirements-uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	@echo "making $(VENV)"
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/bin/uv requirements.lock pyproject.toml
+	@echo "installing requirements.lock"
+	@$(UV_INSTALL) --require-hashes -r requirements.lock
+	@$(UV_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	@echo "installing requirements-dev.lock"
+	@$(UV_INSTALL) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+install: $(VENV)/.installed ## make .venv with the product and its local servers
+
+install-dev: $(VENV)/.installed-dev
+
+# ---- the product -------------------------------------------------------------------------------
+up: install ## start everything here, run the demo, serve until Ctrl-C
+	@exec $(VENV)/bin/dibop up --demo --home $(DIBOP_HOME) --workers $(WORKERS)
+
+down: install ## stop what `make up` or `dibop up --detach` started
+	@$(VENV)/bin/dibop down --home $(DIBOP_HOME)
+
+status: install ## what runs, and where
+	@$(VENV)/bin/dibop status --home $(DIBOP_HOME)
+
+# ---- checks ------------------------------------------------------------------------------------
+test: lint test-unit test-integration test-e2e ## everything: lint, types, import rules, all tests
+
+test-fast: lint test-unit ## lint, types, import rules and the tests that need no server
+
+test-unit: install-dev
+	$(PYTEST) tests/unit
+
+test-integration: install-dev
+	$(PYTEST) tests/integration
+
+test-e2e: install-dev
+	$(PYTEST) tests/e2e
+
+lint: install-dev types imports
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PY) -m tests.support.repo_rules
+
+types: install-dev
+	$(VENV)/bin/mypy
+
+imports: install-dev
+	$(VENV)/bin/lint-imports
+
+format: install-dev ## let ruff format and mend what it can
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: install-dev ## side-by-side benchmarks; results go to benchmarks/results/
+	$(PY) -m benchmarks
+
+soak: install-dev ## long runs that CI does not make
+	$(PYTEST) tests/soak -p no:cacheprovider
+
+docs: install ## regenerate the reference pages that come from the code
+	$(PY) -m dibop.docs
+
+# ---- maintenance -------------------------------------------------------------------------------
+lock: $(VENV)/bin/uv ## recompute the locks from pyproject.toml
+	@set -e; compile="$(VENV)/bin/uv pip compile --quiet --generate-hashes --no-emit-index-url --no-header --python-version 3.11"; \
+	  echo uv | $$compile - -o requirements-uv.lock; \
+	  $$compile --extra local --group build pyproject.toml -o requirements.lock; \
+	  $$compile --extra local --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove the environment and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist

@@ -1,0 +1,51 @@
+"""What registry and publisher write for the executors to read: small records in the KV buckets.
+
+Both are projections of the registry's database. `generation` only grows for a key, so that a late
+writer can see that it is late and must not overwrite.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+VersionState = Literal["published", "deprecated", "unpublished", "retired"]
+
+
+class CatalogueVersion(msgspec.Struct, frozen=True):
+    """One version of a connector; `digest` names its document in the object store `templates`."""
+
+    version: str
+    digest: str
+    state: VersionState
+    published_at: str
+
+
+class CatalogueEntry(msgspec.Struct, frozen=True):
+    """KV `catalogue`, key `<owner>.<slug>`: owner is `platform` for what the catalogue offers to all."""
+
+    slug: str
+    owner: str
+    generation: int
+    versions: list[CatalogueVersion]
+
+
+class ConnectionEntry(msgspec.Struct, frozen=True):
+    """KV `connections`, key `<enterprise>.<connector>.<name>`.
+
+    `owner` is the connector's owner, fixed when the connection is made; `version_policy` is `^1` or `1.2.0`.
+    `values` are the fields that are not sensitive, `sealed` the others (base64 of HPKE enc and ciphertext).
+    """
+
+    id: str
+    enterprise: str
+    connector: str
+    owner: str
+    name: str
+    generation: int
+    version_policy: str
+    origin: str
+    kid: str
+    values: dict[str, str]
+    sealed: dict[str, str]

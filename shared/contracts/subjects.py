@@ -1,0 +1,80 @@
+"""Subjects, streams and buckets: every name on the bus, built and read in one place.
+
+Requests are `<plane>.v1.<enterprise>.<a>.<b>`. The enterprise is always taken from the subject,
+which the server's permissions guard, never from a body.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from shared.contracts.errors import DibopError
+from shared.contracts.names import is_token
+
+VERSION: Final = "v1"
+
+EVENTS_STREAM: Final = "EVENTS"
+RESPONSES_STREAM: Final = "RESPONSES"
+CATALOGUE_BUCKET: Final = "catalogue"
+CONNECTIONS_BUCKET: Final = "connections"
+TEMPLATES_BUCKET: Final = "templates"
+
+EXECUTORS_QUEUE: Final = "executors"
+EXEC_PATTERN: Final = "exec.v1.*.*.*"
+DRAFT_PATTERN: Final = "draft.v1.*.*.*"
+EVENTS_PATTERN: Final = "evt.v1.>"
+RESPONSES_PATTERN: Final = "resp.v1.>"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The five tokens of a request's subject: plane, enterprise and two names (connector and operation, or noun and verb)."""
+
+    plane: str
+    enterprise: str
+    first: str
+    second: str
+
+
+def parse(subject: str) -> Address:
+    """Read a request's subject, or refuse it."""
+    parts = subject.split(".")
+    if len(parts) != 5 or parts[1] != VERSION or not is_token(parts[2]):
+        raise DibopError(
+            "invalid-request",
+            f"{subject[:200]!r} is not a request subject: it must be <plane>.v1.<enterprise>.<name>.<name>.",
+        )
+    return Address(parts[0], parts[2], parts[3], parts[4])
+
+
+def execute(enterprise: str, connector: str, operation: str) -> str:
+    return f"exec.v1.{enterprise}.{connector}.{operation}"
+
+
+def draft_execute(enterprise: str, connector: str, operation: str) -> str:
+    return f"draft.v1.{enterprise}.{connector}.{operation}"
+
+
+def registry(enterprise: str, noun: str, verb: str) -> str:
+    return f"registry.v1.{enterprise}.{noun}.{verb}"
+
+
+def publisher(enterprise: str, noun: str, verb: str) -> str:
+    return f"publisher.v1.{enterprise}.{noun}.{verb}"
+
+
+def event(enterprise: str, noun: str, identifier: str, what: str) -> str:
+    return f"evt.v1.{enterprise}.{noun}.{identifier}.{what}"
+
+
+def response_part(enterprise: str, identifier: str, number: int) -> str:
+    return f"resp.v1.{enterprise}.{identifier}.{number}"
+
+
+def catalogue_key(owner: str, slug: str) -> str:
+    return f"{owner}.{slug}"
+
+
+def connection_key(enterprise: str, slug: str, name: str) -> str:
+    return f"{enterprise}.{slug}.{name}"
