@@ -33,7 +33,8 @@ def require_slug(slug: str) -> str:
     if not is_slug(slug):
         raise DibopError(
             "invalid-request",
-            f"{slug[:80]!r} is not a slug: it starts with a letter a-z and goes on with at most 62 of a-z, 0-9 and '-'.",
+            f"{slug[:80]!r} is not a slug: it starts with a letter a-z and goes on with "
+            "at most 62 of a-z, 0-9 and '-'.",
         )
     return slug
 

@@ -29,7 +29,7 @@ RESPONSES_PATTERN: Final = "resp.v1.>"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """The five tokens of a request's subject: plane, enterprise and two names (connector and operation, or noun and verb)."""
+    """A request's subject: plane, enterprise and two names (connector and operation, or noun and verb)."""
 
     plane: str
     enterprise: str

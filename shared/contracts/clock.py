@@ -1,0 +1,10 @@
+"""Instants as they stand in records and events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def utc_now() -> str:
+    """Now, as ISO 8601 in UTC with milliseconds: `2026-01-31T09:05:00.123Z`."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,89 @@
+"""Events: CloudEvents 1.0 in binary mode (attributes in `ce-*` headers, the data as the body)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from shared.contracts import subjects
+from shared.contracts.clock import utc_now
+
+TYPE_PREFIX: Final = "dibop."
+EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
+    "connector": (
+        "draft_saved",
+        "test_completed",
+        "review_requested",
+        "review_decided",
+        "version_published",
+        "version_deprecated",
+        "unpublished",
+    ),
+    "connection": ("created", "rotated", "deleted", "health_changed"),
+    "operation": ("executed",),
+    "job": ("submitted", "succeeded", "failed", "parked"),
+}
+"""Every event that this product emits, by noun."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened: `what` (past tense) to the `noun` called `identifier` of `enterprise`.
+
+    `identifier` is one subject token. `source` is the service that tells it. `data` is JSON without secrets.
+    """
+
+    enterprise: str
+    noun: str
+    identifier: str
+    what: str
+    source: str
+    data: Mapping[str, Any]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    time: str = field(default_factory=utc_now)
+
+    @property
+    def subject(self) -> str:
+        return subjects.event(self.enterprise, self.noun, self.identifier, self.what)
+
+    @property
+    def type(self) -> str:
+        return f"{TYPE_PREFIX}{self.noun}.{self.what}"
+
+    def headers(self) -> dict[str, str]:
+        """`ce-*` attributes, the content type, and `Nats-Msg-Id`, by which the server drops a repeat."""
+        return {
+            "ce-specversion": "1.0",
+            "ce-id": self.id,
+            "ce-type": self.type,
+            "ce-source": f"/dibop/{self.source}",
+            "ce-subject": self.identifier,
+            "ce-time": self.time,
+            "ce-enterprise": self.enterprise,
+            "content-type": "application/json",
+            "Nats-Msg-Id": self.id,
+        }
+
+    def body(self) -> bytes:
+        return msgspec.json.encode(dict(self.data))
+
+    @classmethod
+    def read(cls, subject: str, headers: Mapping[str, str] | None, body: bytes) -> Event:
+        """Read an event off the bus; ValueError for what is not one."""
+        parts = subject.split(".")
+        if len(parts) != 6 or parts[:2] != ["evt", subjects.VERSION] or not headers or "ce-id" not in headers:
+            raise ValueError(f"{subject!r} carries no CloudEvent")
+        return cls(
+            enterprise=parts[2],
+            noun=parts[3],
+            identifier=parts[4],
+            what=parts[5],
+            source=headers.get("ce-source", "").removeprefix("/dibop/"),
+            data=msgspec.json.decode(body) if body else {},
+            id=headers["ce-id"],
+            time=headers.get("ce-time", ""),
+        )

@@ -1,0 +1,188 @@
+"""Principals: who commands, read from an Ed25519-signed JWT (RFC 7519, RFC 8037), and what roles may do."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet, OKPKey
+
+from shared.contracts.errors import DibopError
+from shared.contracts.names import PLATFORM, is_token
+
+ISSUER: Final = "dibop"
+AUDIENCE: Final = "dibop-connectors"
+_ALGORITHM: Final = "Ed25519"
+_LEEWAY_SECONDS: Final = 30
+
+
+class Role(StrEnum):
+    PLATFORM_ADMIN = "platform_admin"
+    ENTERPRISE_ADMIN_SDK = "enterprise_admin_sdk"
+    ENTERPRISE_ADMIN = "enterprise_admin"
+    VIEWER = "viewer"
+    SERVICE = "service"
+    PUBLISHER = "publisher"
+    """The publisher itself, which alone adds versions to the registry."""
+
+
+class Action(StrEnum):
+    """What a command needs; `ALLOWED` says who may."""
+
+    EDIT_DRAFT = "edit drafts"
+    TEST_DRAFT = "test drafts"
+    PUBLISH = "publish"
+    MANAGE_CONNECTIONS = "manage connections"
+    READ = "read connectors and connections"
+    READ_AUDIT = "read the audit log"
+    ADD_VERSION = "add versions"
+
+
+_AUTHORS: Final = frozenset({Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK})
+_ADMINS: Final = frozenset({Role.ENTERPRISE_ADMIN_SDK, Role.ENTERPRISE_ADMIN})
+
+ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
+    Action.EDIT_DRAFT: _AUTHORS,
+    Action.TEST_DRAFT: _AUTHORS,
+    Action.PUBLISH: _AUTHORS,
+    Action.MANAGE_CONNECTIONS: _ADMINS,
+    Action.READ: frozenset({*_AUTHORS, *_ADMINS, Role.VIEWER, Role.SERVICE, Role.PUBLISHER}),
+    Action.READ_AUDIT: frozenset({Role.PLATFORM_ADMIN, *_ADMINS}),
+    Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking: `subject` is the person or service, `enterprise` the one it belongs to."""
+
+    subject: str
+    enterprise: str
+    roles: frozenset[Role]
+
+    def may(self, action: Action, enterprise: str) -> bool:
+        """True where a role that counts in `enterprise` allows `action`.
+
+        Platform Admin and the publisher count everywhere the platform reads and writes (`platform`, and reading
+        in every enterprise); every other role counts in the principal's own enterprise alone.
+        """
+        return bool(self._roles_in(enterprise, action) & ALLOWED[action])
+
+    def _roles_in(self, enterprise: str, action: Action) -> frozenset[Role]:
+        roles: set[Role] = set()
+        if Role.PUBLISHER in self.roles:
+            roles.add(Role.PUBLISHER)
+        if Role.PLATFORM_ADMIN in self.roles and (enterprise == PLATFORM or action in {Action.READ, Action.READ_AUDIT}):
+            roles.add(Role.PLATFORM_ADMIN)
+        if enterprise == self.enterprise:
+            roles |= self.roles - {Role.PLATFORM_ADMIN, Role.PUBLISHER}
+        return frozenset(roles)
+
+
+def authorise(principal: Principal, action: Action, enterprise: str) -> None:
+    """Refuse with `forbidden`, naming the roles that would do."""
+    if principal.may(action, enterprise):
+        return
+    roles = " or ".join(sorted(role.value for role in ALLOWED[action]))
+    raise DibopError(
+        "forbidden",
+        f"{principal.subject!r} may not {action.value} of enterprise {enterprise!r}: that takes {roles} there.",
+    )
+
+
+class TokenIssuer:
+    """Signs tokens: for the local stack and tests. Production takes an OIDC issuer's tokens."""
+
+    def __init__(self, key: OKPKey) -> None:
+        self._key = key
+
+    @classmethod
+    def generate(cls) -> TokenIssuer:
+        return cls(OKPKey.generate_key("Ed25519", auto_kid=True))
+
+    @classmethod
+    def load(cls, path: Path) -> TokenIssuer:
+        return cls(OKPKey.import_key(path.read_text()))
+
+    def dump(self) -> str:
+        """The private key as a JWK."""
+        return _json(self._key.as_dict(private=True))
+
+    def dump_public(self) -> str:
+        """The JWK Set that verifiers read."""
+        return _json({"keys": [self._key.as_dict(private=False)]})
+
+    def issue(self, subject: str, enterprise: str, roles: Iterable[Role], *, lifetime_seconds: int) -> str:
+        now = int(time.time())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": subject,
+            "enterprise": enterprise,
+            "roles": sorted(role.value for role in roles),
+            "iat": now,
+            "exp": now + lifetime_seconds,
+        }
+        return jwt.encode({"alg": _ALGORITHM, "kid": self._key.kid}, claims, self._key, algorithms=[_ALGORITHM])
+
+
+class TokenVerifier:
+    """Reads `Authorization: Bearer <jwt>` against a JWK Set; algorithm, issuer and audience are pinned."""
+
+    def __init__(self, keys: KeySet) -> None:
+        self._keys = keys
+        self._claims = jwt.JWTClaimsRegistry(
+            leeway=_LEEWAY_SECONDS,
+            iss={"essential": True, "value": ISSUER},
+            aud={"essential": True, "value": AUDIENCE},
+            exp={"essential": True},
+            sub={"essential": True},
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> TokenVerifier:
+        """Read a JWK Set file."""
+
+        try:
+            return cls(KeySet.import_key_set(json.loads(path.read_text())))
+        except (OSError, ValueError, KeyError, JoseError) as error:
+            raise ValueError(f"{path} is not a JWK Set: {error}") from error
+
+    def verify(self, authorization: str | None) -> Principal:
+        """The principal of an Authorization header, or `unauthenticated` with the reason."""
+        if not authorization:
+            raise DibopError("unauthenticated", "The request carries no Authorization header. Send 'Bearer <token>'.")
+        scheme, _, token = authorization.partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise DibopError("unauthenticated", "The Authorization header must be 'Bearer <token>'.")
+        try:
+            claims = jwt.decode(token.strip(), self._keys, algorithms=[_ALGORITHM]).claims
+            self._claims.validate(claims)
+        except (JoseError, ValueError, TypeError) as error:
+            reason = getattr(error, "error", None) or type(error).__name__
+            raise DibopError("unauthenticated", f"The token was refused ({reason}). Get a new one.") from None
+        return _principal(claims)
+
+
+def _principal(claims: Mapping[str, Any]) -> Principal:
+    subject, enterprise, roles = claims.get("sub"), claims.get("enterprise"), claims.get("roles")
+    if not isinstance(subject, str) or not isinstance(enterprise, str) or not is_token(enterprise):
+        raise DibopError("unauthenticated", "The token names no subject or no enterprise. Get a new one.")
+    known = set(Role)
+    return Principal(
+        subject,
+        enterprise,
+        frozenset(Role(r) for r in roles if r in known) if isinstance(roles, list) else frozenset(),
+    )
+
+
+def _json(value: Mapping[str, Any]) -> str:
+
+    return json.dumps(value, indent=2)
