@@ -109,7 +109,13 @@ class TokenIssuer:
 
     @classmethod
     def load(cls, path: Path) -> TokenIssuer:
-        return cls(OKPKey.import_key(path.read_text()))
+        """Read a private key that `dump` wrote; the error for any other file quotes none of it."""
+        try:
+            return cls(OKPKey.import_key(json.loads(path.read_text())))
+        except OSError as error:
+            raise ValueError(f"the signing key {path} cannot be read: {error.strerror}") from error
+        except (ValueError, KeyError, TypeError, JoseError):
+            raise ValueError(f"{path} is not an Ed25519 JWK") from None
 
     def dump(self) -> str:
         """The private key as a JWK."""
@@ -152,7 +158,7 @@ class TokenVerifier:
 
         try:
             return cls(KeySet.import_key_set(json.loads(path.read_text())))
-        except (OSError, ValueError, KeyError, JoseError) as error:
+        except (OSError, ValueError, KeyError, TypeError, JoseError) as error:
             raise ValueError(f"{path} is not a JWK Set: {error}") from error
 
     def verify(self, authorization: str | None) -> Principal:
