@@ -65,6 +65,7 @@ lint: install-dev types imports
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(PY) -m tests.support.repo_rules
+	$(PY) -m docs.generate --check
 
 types: install-dev
 	$(VENV)/bin/mypy
@@ -83,7 +84,7 @@ soak: install-dev ## long runs that CI does not make
 	$(PYTEST) tests/soak -p no:cacheprovider
 
 docs: install ## regenerate the reference pages that come from the code
-	$(PY) -m dibop.docs
+	$(PY) -m docs.generate
 
 # ---- maintenance -------------------------------------------------------------------------------
 lock: $(VENV)/bin/uv ## recompute the locks from pyproject.toml

@@ -1,0 +1,113 @@
+"""Write the reference pages that come from the code: `python -m docs.generate`, or `--check` to see whether they are current."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from pydantic_settings import BaseSettings
+
+from services.executor.settings import ExecutorSettings
+from services.publisher.settings import PublisherSettings
+from services.registry.settings import RegistrySettings
+from shared.contracts.errors import CATALOGUE
+from shared.contracts.events import EVENT_TYPES
+from shared.contracts.template import json_schema
+from shared.security.principals import ALLOWED, Action, Role
+from shared.settings import BusSettings
+
+REFERENCE: Final = Path(__file__).parent / "reference"
+NOTE: Final = "<!-- Written by `make docs` from the code; change it there. -->\n\n"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "".join("| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |\n" for line in lines)
+
+
+def errors() -> str:
+    rows = [
+        (f"`{code}`", str(kind.status), kind.when, kind.next_step, "yes" if kind.retryable else "")
+        for code, kind in CATALOGUE.items()
+    ]
+    return (
+        "# Errors\n\n" + NOTE + "An error reply has `type` `urn:dibop:error:<code>`. *Safe to repeat* marks those that a "
+        "caller may send again as they are.\n\n" + table(("code", "status", "when", "what to do", "safe to repeat"), rows)
+    )
+
+
+def settings() -> str:
+    page = "# Settings\n\n" + NOTE + "Environment variables. What has no default must be set.\n"
+    sections: Mapping[str, type[BaseSettings]] = {
+        "Client and command line": BusSettings,
+        "Registry": RegistrySettings,
+        "Publisher": PublisherSettings,
+        "Executor": ExecutorSettings,
+    }
+    for title, model in sections.items():
+        prefix = model.model_config.get("env_prefix", "")
+        rows = [
+            (
+                f"`{prefix}{name}`".upper(),
+                "" if field.is_required() else f"`{field.get_default(call_default_factory=True, validated_data={})}`",
+                field.description or "",
+            )
+            for name, field in model.model_fields.items()
+        ]
+        page += f"\n## {title}\n\n" + table(("variable", "default", "meaning"), rows)
+    return page
+
+
+def roles() -> str:
+    rows = [(action.value, *("yes" if role in ALLOWED[action] else "" for role in Role)) for action in Action]
+    return (
+        "# Roles\n\n" + NOTE + "A role counts in the principal's own enterprise; `platform_admin` counts for `platform`, "
+        "and for reading everywhere.\n\n" + table(("action", *(f"`{role.value}`" for role in Role)), rows)
+    )
+
+
+def events() -> str:
+    rows = [
+        (f"`{noun}`", f"`{what}`", f"`evt.v1.<enterprise>.{noun}.<id>.{what}`")
+        for noun, whats in EVENT_TYPES.items()
+        for what in whats
+    ]
+    return "# Events\n\n" + NOTE + table(("noun", "what happened", "subject"), rows)
+
+
+def template_schema() -> str:
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "errors.md": errors,
+    "events.md": events,
+    "roles.md": roles,
+    "settings.md": settings,
+    "template.schema.json": template_schema,
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    stale = [name for name, make in PAGES.items() if not _current(REFERENCE / name, make())]
+    if "--check" in arguments:
+        for name in stale:
+            print(f"docs/reference/{name} is not current: run `make docs`", file=sys.stderr)
+        return 1 if stale else 0
+    REFERENCE.mkdir(exist_ok=True)
+    for name in stale:
+        (REFERENCE / name).write_text(PAGES[name]())
+        print(f"wrote docs/reference/{name}")
+    return 0
+
+
+def _current(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text() == text
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
