@@ -41,6 +41,10 @@ class HttpRequest(msgspec.Struct, frozen=True):
     headers: Sequence[tuple[str, str]] = ()
     body: bytes | None = None
 
+    def __repr__(self) -> str:
+        """Tell nothing that may be a secret: any part of URL, headers and body may hold one."""
+        return f"HttpRequest({self.method})"
+
 
 class HttpResponse(msgspec.Struct, frozen=True):
     """A complete response of any status.

@@ -1,0 +1,99 @@
+"""Names to addresses, once: the addresses that were checked are the ones connected to."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+from ipaddress import ip_address
+from time import monotonic
+
+from aiohttp.abc import AbstractResolver, ResolveResult
+
+from services.executor.transport.egress import EgressPolicy, normal_host
+
+Lookup = Callable[[str], Awaitable[Sequence[str]]]
+
+
+async def system_lookup(host: str) -> list[str]:
+    """The addresses the operating system knows for `host`, in its order. Raises OSError."""
+    found = await asyncio.get_running_loop().getaddrinfo(
+        host, None, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG
+    )
+    return list(dict.fromkeys(str(sockaddr[0]) for _, _, _, _, sockaddr in found))
+
+
+class CheckedResolver(AbstractResolver):
+    """Resolves for the connection pool, remembers an answer for `ttl` seconds, and hands out only what the
+    egress policy allows. Callers that ask for one name at the same time share one lookup.
+    """
+
+    def __init__(
+        self, policy: EgressPolicy, lookup: Lookup = system_lookup, *, ttl: float = 10.0, size: int = 1024
+    ) -> None:
+        self._policy = policy
+        self._lookup = lookup
+        self._ttl = ttl
+        self._size = size
+        self._answers: dict[str, tuple[float, Sequence[str]]] = {}
+        self._lookups: dict[str, asyncio.Task[Sequence[str]]] = {}
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002
+    ) -> list[ResolveResult]:
+        """Raises OSError where the name has no address, and EgressDenied."""
+        texts = await self._addresses(host)
+        addresses = [ip_address(text) for text in texts]
+        self._policy.check(normal_host(host), port, addresses)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=str(address),
+                port=port,
+                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in addresses
+        ]
+
+    def is_looking_up(self, host: str) -> bool:
+        return host in self._lookups
+
+    async def close(self) -> None:
+        for task in self._lookups.values():
+            task.cancel()
+        self._answers.clear()
+
+    async def _addresses(self, host: str) -> Sequence[str]:
+        known = self._answers.get(host)
+        if known is not None and monotonic() < known[0]:
+            return known[1]
+        task = self._lookups.get(host)
+        if task is None:
+            task = self._lookups[host] = asyncio.create_task(self._look_up(host))
+            task.add_done_callback(_retrieve)
+        # One caller's timeout must not end the lookup that others wait for.
+        return await asyncio.shield(task)
+
+    async def _look_up(self, host: str) -> Sequence[str]:
+        try:
+            addresses = await self._lookup(host)
+            if not addresses:
+                raise socket.gaierror(socket.EAI_NONAME, "the name has no address")
+        finally:
+            del self._lookups[host]
+        self._answers.pop(host, None)
+        while len(self._answers) >= self._size:
+            del self._answers[next(iter(self._answers))]
+        self._answers[host] = (monotonic() + self._ttl, addresses)
+        return addresses
+
+
+def _retrieve(task: asyncio.Task[Sequence[str]]) -> None:
+    """Mark the outcome as seen: every waiter may have left before the lookup failed."""
+    if not task.cancelled():
+        task.exception()
