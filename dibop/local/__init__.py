@@ -1,0 +1,1 @@
+"""The local stack: every part started on this machine, and stopped again."""

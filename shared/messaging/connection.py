@@ -1,0 +1,163 @@
+"""Connections to NATS: one set of options for every process, the FastStream services included.
+
+A connection of ours reconnects for ever, names itself, keeps to its user's inbox prefix, and turns what the
+server refuses into sentences in the log: nats-py reports a refused publish nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from shared.settings import BusSettings
+
+_log = structlog.get_logger(__name__)
+
+_RECONNECT_WAIT_SECONDS: Final = 0.25
+_PING_SECONDS: Final = 20
+_REPEAT_LOG_SECONDS: Final = 10.0
+_REFUSED: Final = "permissions violation"
+
+
+class BusUnreachableError(Exception):
+    """No NATS server let us in within the time that the caller gave."""
+
+
+class BusClient(Client):
+    """A NATS connection that others can watch.
+
+    `closed` is set when the connection is over for good, whether we closed it or the server ended it
+    (credentials withdrawn, for one); everything less is reconnected.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.closed = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_reconnect(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after every reconnect; the answer takes it off again. It must not block or raise."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def tell_reconnected(self) -> None:
+        for listener in list(self._listeners):
+            listener()
+
+
+async def connect(
+    settings: BusSettings, *, name: str, wait_seconds: float | None = None, drain_seconds: float = 30.0
+) -> BusClient:
+    """Connect as `name`.
+
+    Waits for a server for ever, as services must, or raises BusUnreachableError after `wait_seconds`.
+    `drain_seconds` bounds `drain()`.
+    """
+    client = BusClient()
+    watch = _Watch(name, client)
+    attempt = client.connect(
+        servers=settings.servers,
+        name=name,
+        error_cb=watch.error,
+        disconnected_cb=watch.disconnected,
+        reconnected_cb=watch.reconnected,
+        closed_cb=watch.closed,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=_RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]  # seconds, fractions work
+        ping_interval=_PING_SECONDS,
+        drain_timeout=drain_seconds,  # type: ignore[arg-type]  # seconds, fractions work
+        inbox_prefix=settings.nats_inbox_prefix,
+        user_credentials=settings.nats_creds,
+    )
+    try:
+        await asyncio.wait_for(attempt, wait_seconds)
+    except TimeoutError:
+        await client.close()
+        reason = f" The last attempt said: {watch.last_error}." if watch.last_error else ""
+        raise BusUnreachableError(
+            f"No NATS server let {name} in at {settings.nats_url} within {wait_seconds:g} s.{reason} "
+            "Start the stack with 'dibop up', or correct DIBOP_NATS_URL and DIBOP_NATS_CREDS."
+        ) from None
+    return client
+
+
+def make_broker(settings: BusSettings, *, name: str, drain_seconds: float, **options: Any) -> NatsBroker:
+    """A FastStream broker over a connection of `connect`; `options` go to NatsBroker.
+
+    FastStream's JetStream subscribers ignore a broker's inbox prefix: give them `inbox_prefix(settings)`.
+    """
+    return _Broker(settings, name=name, drain_seconds=drain_seconds, **options)
+
+
+def inbox_prefix(settings: BusSettings) -> bytes:
+    """What FastStream's JetStream subscribers need as `inbox_prefix`."""
+    return f"{settings.nats_inbox_prefix}.".encode()
+
+
+class _Broker(NatsBroker):
+    """NatsBroker takes no ready connection; this gives it ours."""
+
+    def __init__(self, settings: BusSettings, *, name: str, drain_seconds: float, **options: Any) -> None:
+        super().__init__(settings.servers, graceful_timeout=drain_seconds, **options)
+        self._settings = settings
+        self._name = name
+        self._drain_seconds = drain_seconds
+
+    async def _connect(self) -> Client:
+        client = await connect(self._settings, name=self._name, drain_seconds=self._drain_seconds)
+        self.config.connect(client)
+        return client
+
+
+class _Watch:
+    """Tells the log, and the client's listeners, what happens to a connection."""
+
+    def __init__(self, name: str, client: BusClient) -> None:
+        self.last_error = ""
+        self._name = name
+        self._client = client
+        self._told: dict[str, float] = {}
+
+    async def error(self, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        self.last_error = reason
+        if self._told_lately(reason):
+            return
+        if _REFUSED in reason.lower():
+            _log.error(
+                "The NATS server refused this user a subject, and whoever waits for the answer will wait in vain; "
+                "give the user this permission, or correct the subject",
+                connection=self._name,
+                refused=reason.removeprefix("nats: "),
+            )
+        elif isinstance(error, NatsError | OSError | TimeoutError):
+            _log.warning("Trouble with NATS", connection=self._name, error=reason)
+        else:
+            _log.error("A NATS callback failed", connection=self._name, exc_info=error)
+
+    async def disconnected(self) -> None:
+        if not (self._client.is_closed or self._client.is_draining):
+            _log.warning("Disconnected from NATS; reconnecting", connection=self._name)
+
+    async def reconnected(self) -> None:
+        _log.info("Reconnected to NATS", connection=self._name)
+        self._client.tell_reconnected()
+
+    async def closed(self) -> None:
+        self._client.closed.set()
+
+    def _told_lately(self, reason: str) -> bool:
+        now = time.monotonic()
+        told = self._told.get(reason)
+        if told is not None and now - told < _REPEAT_LOG_SECONDS:
+            return True
+        self._told = {r: t for r, t in self._told.items() if now - t < _REPEAT_LOG_SECONDS}
+        self._told[reason] = now
+        return False

@@ -1,0 +1,1 @@
+"""Databases: engines, migrations, outbox and inbox."""

@@ -1,0 +1,114 @@
+"""Processes that a test starts, and alone ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tests.support.polling import wait_until
+
+HOST = "127.0.0.1"
+
+
+def free_port() -> int:
+    """A TCP port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def accepts(port: int) -> bool:
+    """True once something listens on the port."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex((HOST, port)) == 0
+
+
+class ManagedProcess:
+    """One child process: its output goes to `log`, and `ready` says when it serves."""
+
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        log: Path,
+        ready: Callable[[], bool],
+        environment: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        user: str | int | None = None,
+        group: int | None = None,
+    ) -> None:
+        self._argv = list(argv)
+        self._log = log
+        self._ready = ready
+        self._environment = environment
+        self._cwd = cwd
+        self._user = user
+        self._group = group
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
+
+    def start(self, timeout: float = 30.0) -> None:
+        """Start it and wait until it is ready; its output stands in the error when it is not."""
+        environment = None if self._environment is None else {**os.environ, **self._environment}
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                cwd=self._cwd,
+                user=self._user,
+                group=self._group,
+                extra_groups=None if self._user is None else [],
+            )
+        try:
+            wait_until(lambda: not self.running or self._ready(), timeout)
+            assert self.running
+        except AssertionError:
+            self.kill()
+            raise AssertionError(f"{self._argv[0]} did not become ready:\n{self.output[-4000:]}") from None
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """The exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout)
+
+    def stop(self, timeout: float = 30.0) -> int:
+        """SIGTERM, then the exit code; SIGKILL when it does not go."""
+        if self._process is None:
+            return 0
+        if self.running:
+            self._process.terminate()
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """SIGKILL: no goodbye."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
