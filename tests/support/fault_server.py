@@ -428,13 +428,6 @@ async def unasked(call: Call) -> bool:
     return await call.answer(body=b"SECOND")
 
 
-@behaviour("unasked-later")
-async def unasked_later(call: Call) -> bool:
-    await call.answer(body=b"first")
-    await asyncio.sleep(0.02)
-    return await call.answer(408, body=b"LATER")
-
-
 @behaviour("early")
 async def early(call: Call) -> bool:
     """Refuse an upload before reading it, then read and drop it, as a polite server does."""

@@ -148,7 +148,7 @@ class AiohttpTransport:
         """
         protocol, transport = connection.protocol, connection.transport
         if protocol is None or transport is None:
-            return False
+            return True  # closed as soon as it was made: for `_exchange` to report, not to try again
         poll = self._polls.get(protocol)
         if poll is None:
             self._polls[protocol] = _poll(transport)

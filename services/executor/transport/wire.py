@@ -34,7 +34,7 @@ _DEFAULTS: Final = (
 )
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # Origin without userinfo, then a target of visible ASCII; a fragment is not sent.
-_URL: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s\x00-\x20\x7f]+)([!-\"$-~]*)(?:#.*)?", re.DOTALL)
+_URL: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s\x00-\x20\x7f]+)((?:[/?][!-\"$-~]*)?)(?:#.*)?", re.DOTALL)
 
 
 class BadRequest(ValueError):  # noqa: N818 - HTTP's own name for it
