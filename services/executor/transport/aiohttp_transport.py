@@ -1,8 +1,8 @@
 """The transport on aiohttp's connection pool and response parser.
 
 aiohttp's session is left out on purpose. It repeats idempotent requests by itself after a disconnect, which
-only a private attribute turns off; it cannot say when the first byte goes out; and it costs more than the rest
-of an execution. Its connector (pool, address racing, TLS) and its parser (llhttp in C) are used as they are:
+only a private attribute turns off; it cannot say when the first byte goes out; and it takes clearly more CPU for
+each request. Its connector (pool, address racing, TLS) and its parser (llhttp in C) are used as they are:
 no name that starts with an underscore is touched, and the conformance suite holds what is relied on.
 """
 
