@@ -1,0 +1,1 @@
+"""Benchmarks: one executor beside the usual HTTP clients, on the same upstream, in the same run."""

@@ -1,0 +1,108 @@
+"""The goals, judged on a comparison. Each compares figures of the same run, never of another machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from benchmarks.comparison import Comparison
+from benchmarks.results import Goal
+from benchmarks.stats import NOISE_SPREAD, difference, figure, ratio
+
+EXECUTOR_64: Final = "executor@64"
+EXECUTOR_1: Final = "executor@1"
+AIOHTTP_64: Final = "aiohttp@64"
+AIOHTTP_1: Final = "aiohttp@1"
+HTTPX_1: Final = "httpx@1"
+DIY_AIOHTTP_64: Final = "diy-httpx-aiohttp@64"
+HTTPX_TUNINGS: Final = ("httpx@1", "httpx@2", "httpx@4", "httpx@8", "httpx@16")
+SATURATED: Final = 0.9
+"""The share of its core from which on a worker counts as the bottleneck of its own run."""
+
+
+def execution_goals(comparison: Comparison) -> list[Goal]:
+    """Goals 1 to 5."""
+
+    def rates(key: str) -> Sequence[float]:
+        return comparison.metric(key, "req/s")
+
+    def of(metric: str) -> Callable[[str], list[float]]:
+        return lambda key: comparison.metric(key, metric)
+
+    cpu, p50 = of("CPU µs/op"), of("p50 ms")
+    tuned = comparison.best(HTTPX_TUNINGS)
+    ours = rates(EXECUTOR_64)
+    return [
+        Goal("1", "throughput, 64 in flight, over bare aiohttp", ratio(ours, rates(AIOHTTP_64)), 0.8, True),
+        Goal("2", f"throughput, 64 in flight, over tuned httpx ({tuned})", ratio(ours, rates(tuned)), 6.0, True),
+        Goal(
+            "2",
+            "throughput, 64 in flight, over the do-it-yourself stack on httpx-aiohttp",
+            ratio(ours, rates(DIY_AIOHTTP_64)),
+            5.0,
+            True,
+        ),
+        Goal(
+            "3",
+            "CPU of the worker per operation, 64 in flight, over bare aiohttp",
+            ratio(cpu(EXECUTOR_64), cpu(AIOHTTP_64)),
+            1.25,
+            False,
+        ),
+        Goal("4", "p50 one at a time over direct httpx", ratio(p50(EXECUTOR_1), p50(HTTPX_1)), 1.0, False),
+        Goal(
+            "4",
+            "p50 one at a time, added to bare aiohttp",
+            difference(p50(EXECUTOR_1), p50(AIOHTTP_1)),
+            0.35,
+            False,
+            "ms",
+        ),
+        Goal("5", "p99 / p50, 64 in flight", figure(comparison.metric(EXECUTOR_64, "p99/p50")), 2.0, False),
+    ]
+
+
+def schema_goal(checked: Sequence[float], unchecked: Sequence[float]) -> Goal:
+    """The part of goal 10 that can be switched off: throughput lost to the response schema check."""
+    lost = [1 - with_check / without for with_check, without in zip(checked, unchecked, strict=True)]
+    return Goal("10", "share of throughput that the response schema check costs", figure(lost), 0.25, False)
+
+
+def footprint_goals(bytes_per_template: Sequence[float], collection_seconds: Sequence[float]) -> list[Goal]:
+    """Goal 7."""
+    return [
+        Goal(
+            "7",
+            "memory per compiled template",
+            figure([size / 1024 for size in bytes_per_template]),
+            8.0,
+            False,
+            "KB",
+        ),
+        Goal(
+            "7",
+            "full garbage collection with all templates loaded",
+            figure([s * 1e3 for s in collection_seconds]),
+            20.0,
+            False,
+            "ms",
+        ),
+    ]
+
+
+def remarks(comparison: Comparison, keys: Sequence[str], *, pinned: bool) -> list[str]:
+    """What a reader must know before trusting the figures."""
+    said = []
+    if not pinned:
+        said.append("Processes were not pinned (one core, or a system that cannot): trust CPU per operation alone.")
+    for key in keys:
+        busy = figure(comparison.metric(key, "worker busy")).median
+        if key.endswith("@64") and busy < SATURATED:
+            said.append(
+                f"{key} used {busy:.0%} of its core: something else was the bottleneck, so that its req/s is a lower "
+                "bound. Trust its CPU per operation."
+            )
+    noisy = [key for key in keys if figure(comparison.metric(key, "req/s")).noisy]
+    if noisy:
+        said.append(f"Noise (req/s differs by more than {NOISE_SPREAD:.0%} between rounds): {', '.join(noisy)}.")
+    return said

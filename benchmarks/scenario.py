@@ -1,0 +1,119 @@
+"""What every variant does: one GET with two query parameters and one header, and what must come back."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+ENTERPRISE: Final = "bench"
+CONNECTOR: Final = "weather"
+OPERATION: Final = "get_current_weather"
+UNCHECKED_OPERATION: Final = "get_current_weather_unchecked"
+"""The same operation without a response schema: the difference is what the schema check costs."""
+PATH: Final = "/data/2.5/weather"
+PARAMETERS: Final = {"q": "London", "units": "metric"}
+API_KEY_HEADER: Final = "X-API-Key"
+API_KEY: Final = "benchmark-key-0123456789abcdef"
+
+EXPECTED: Final[dict[str, Any]] = {
+    "coord": {"lon": -0.1257, "lat": 51.5085},
+    "weather": [{"id": 804, "main": "Clouds", "description": "overcast clouds", "icon": "04d"}],
+    "base": "stations",
+    "main": {
+        "temp": 11.38,
+        "feels_like": 10.75,
+        "temp_min": 10.43,
+        "temp_max": 12.2,
+        "pressure": 1014,
+        "humidity": 83,
+        "sea_level": 1014,
+        "grnd_level": 1010,
+    },
+    "visibility": 10000,
+    "wind": {"speed": 5.14, "deg": 240},
+    "clouds": {"all": 100},
+    "dt": 1726660758,
+    "sys": {"type": 2, "id": 2075535, "country": "GB", "sunrise": 1726636384, "sunset": 1726680975},
+    "timezone": 3600,
+    "id": 2643743,
+    "name": "London",
+    "cod": 200,
+}
+BODY: Final = msgspec.json.encode(EXPECTED)
+
+_RESPONSE_SCHEMA: Final = {
+    "type": "object",
+    "required": ["name", "main", "weather"],
+    "properties": {
+        "name": {"type": "string", "description": "City name"},
+        "main": {
+            "type": "object",
+            "required": ["temp", "humidity"],
+            "properties": {
+                "temp": {"type": "number", "description": "Temperature"},
+                "humidity": {"type": "integer", "description": "Humidity %"},
+            },
+        },
+        "weather": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["id", "main"],
+                "properties": {"id": {"type": "integer"}, "main": {"type": "string"}},
+            },
+        },
+    },
+}
+
+
+def _operation(name: str, response_schema: dict[str, Any] | None) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operation": name,
+        "display_name": "Get Current Weather",
+        "description": "Current weather of a city",
+        "method": "GET",
+        "path": PATH,
+        "parameters": [
+            {
+                "name": "q",
+                "location": "query",
+                "type": "string",
+                "required": True,
+                "description": "City name (e.g., 'London' or 'London,UK')",
+            },
+            {
+                "name": "units",
+                "location": "query",
+                "type": "string",
+                "required": False,
+                "default": "metric",
+                "description": "Units: standard, metric, or imperial",
+            },
+        ],
+    }
+    if response_schema is not None:
+        operation["response_schema"] = response_schema
+    return operation
+
+
+def template_document(base_url: str, *, slug: str = CONNECTOR, operations: int = 0) -> dict[str, Any]:
+    """The connector's template; `operations` above 0 gives that many operations with a response schema each."""
+    listed = (
+        [_operation(f"{OPERATION}_{number}", _RESPONSE_SCHEMA) for number in range(operations)]
+        if operations
+        else [_operation(OPERATION, _RESPONSE_SCHEMA), _operation(UNCHECKED_OPERATION, None)]
+    )
+    return {
+        "name": "Weather",
+        "slug": slug,
+        "type": "General",
+        "description": "Weather of a city, as the benchmarks ask for it",
+        "base_url": base_url,
+        "auth_type": "api_key",
+        "credential_schema": {"api_key": {"label": "API Key", "type": "password", "required": True, "sensitive": True}},
+        "header_name": API_KEY_HEADER,
+        "key_prefix": "",
+        "operations": listed,
+        "resilience": {"rate_limit_per_minute": 0},
+    }
