@@ -7,4 +7,9 @@ from datetime import UTC, datetime
 
 def utc_now() -> str:
     """Now, as ISO 8601 in UTC with milliseconds: `2026-01-31T09:05:00.123Z`."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return spelled(datetime.now(UTC))
+
+
+def spelled(instant: datetime) -> str:
+    """An instant with a time zone as records spell it."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

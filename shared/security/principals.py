@@ -43,6 +43,7 @@ class Action(StrEnum):
     READ = "read connectors and connections"
     READ_AUDIT = "read the audit log"
     ADD_VERSION = "add versions"
+    APPEND_AUDIT = "append to the audit log"
 
 
 _AUTHORS: Final = frozenset({Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK})
@@ -56,6 +57,7 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.READ: frozenset({*_AUTHORS, *_ADMINS, Role.VIEWER, Role.SERVICE, Role.PUBLISHER}),
     Action.READ_AUDIT: frozenset({Role.PLATFORM_ADMIN, *_ADMINS}),
     Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
+    Action.APPEND_AUDIT: frozenset({Role.PUBLISHER}),
 }
 
 
