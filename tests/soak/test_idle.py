@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import statistics
@@ -65,7 +66,8 @@ def idle_stack(directory: Path) -> Iterator[psutil.Process]:
 
     def is_up() -> bool:
         assert up.poll() is None, f"dibop up ended with {up.returncode}:\n{log.read_text()[-4000:]}"
-        return subprocess.run([dibop, "status", *home], capture_output=True, check=False).returncode == 0
+        status = subprocess.run([dibop, "status", *home, "--json"], capture_output=True, check=False)
+        return status.returncode == 0 and bool(json.loads(status.stdout)["ready"])
 
     try:
         wait_until(is_up, START_SECONDS, what="dibop status says that the stack is up")
@@ -88,13 +90,12 @@ def growth_per_minute(readings: list[Reading]) -> float:
 
 def describe(first: Reading, last: Reading, cpu: float, growth: float) -> str:
     """What was seen, process by process, for a person who has to find out which one it was."""
-    lines = [
-        f"{cpu:.1%} of a core; {first.memory >> 20} MiB, then {last.memory >> 20} MiB "
-        f"({growth / 1024:+.0f} KiB a minute)"
-    ]
-    for pid in first.processes | last.processes:
-        lines.append(f"  {first.processes.get(pid, 'not there')}  ->  {last.processes.get(pid, 'gone')}")
-    return "\n".join(lines)
+    memory = f"{first.memory >> 20} MiB, then {last.memory >> 20} MiB ({growth / 1024:+.0f} KiB a minute)"
+    processes = (
+        f"  {first.processes.get(pid, 'not there')}  ->  {last.processes.get(pid, 'gone')}"
+        for pid in first.processes | last.processes
+    )
+    return "\n".join((f"{cpu:.1%} of a core; {memory}", *processes))
 
 
 @pytest.mark.timeout(int(MINUTES * 60 + WARM_UP_SECONDS + START_SECONDS + 120))
