@@ -76,13 +76,10 @@ def _in_fresh_process() -> Footprint:
 
 def measure(count: int) -> Footprint:
     """Compile `count` templates as an executor loads them, from the stored bytes, and keep the plans alone."""
-    from services.executor.domain.compiler import compile_document
+    from services.executor.domain.compiling import compile_document
 
     def stored(number: int) -> bytes:
-        slug = f"weather-{number}"
-        return rfc8785.dumps(
-            scenario.template_document(f"https://api-{number}.example.com", slug=slug, operations=OPERATIONS)
-        )
+        return rfc8785.dumps(scenario.catalogue_document(number, OPERATIONS))
 
     for number in range(50):  # imports, caches and arenas that the first ones pay for
         compile_document(stored(count + number))

@@ -42,38 +42,41 @@ EXPECTED: Final[dict[str, Any]] = {
 }
 BODY: Final = msgspec.json.encode(EXPECTED)
 
-_RESPONSE_SCHEMA: Final = {
-    "type": "object",
-    "required": ["name", "main", "weather"],
-    "properties": {
-        "name": {"type": "string", "description": "City name"},
-        "main": {
-            "type": "object",
-            "required": ["temp", "humidity"],
-            "properties": {
-                "temp": {"type": "number", "description": "Temperature"},
-                "humidity": {"type": "integer", "description": "Humidity %"},
-            },
-        },
-        "weather": {
-            "type": "array",
-            "items": {
+
+def _response_schema(suffix: str = "") -> dict[str, Any]:
+    """What an answer looks like; `suffix` makes one property's name, and so the schema, differ from others."""
+    return {
+        "type": "object",
+        "required": [f"name{suffix}", "main", "weather"],
+        "properties": {
+            f"name{suffix}": {"type": "string", "description": "City name"},
+            "main": {
                 "type": "object",
-                "required": ["id", "main"],
-                "properties": {"id": {"type": "integer"}, "main": {"type": "string"}},
+                "required": ["temp", "humidity"],
+                "properties": {
+                    "temp": {"type": "number", "description": "Temperature"},
+                    "humidity": {"type": "integer", "description": "Humidity %"},
+                },
+            },
+            "weather": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["id", "main"],
+                    "properties": {"id": {"type": "integer"}, "main": {"type": "string"}},
+                },
             },
         },
-    },
-}
+    }
 
 
-def _operation(name: str, response_schema: dict[str, Any] | None) -> dict[str, Any]:
+def _operation(name: str, response_schema: dict[str, Any] | None, path: str = PATH) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operation": name,
         "display_name": "Get Current Weather",
         "description": "Current weather of a city",
         "method": "GET",
-        "path": PATH,
+        "path": path,
         "parameters": [
             {
                 "name": "q",
@@ -97,13 +100,26 @@ def _operation(name: str, response_schema: dict[str, Any] | None) -> dict[str, A
     return operation
 
 
-def template_document(base_url: str, *, slug: str = CONNECTOR, operations: int = 0) -> dict[str, Any]:
-    """The connector's template; `operations` above 0 gives that many operations with a response schema each."""
-    listed = (
-        [_operation(f"{OPERATION}_{number}", _RESPONSE_SCHEMA) for number in range(operations)]
-        if operations
-        else [_operation(OPERATION, _RESPONSE_SCHEMA), _operation(UNCHECKED_OPERATION, None)]
+def template_document(base_url: str) -> dict[str, Any]:
+    """The connector that the executor runs, at `base_url`."""
+    return _template(
+        base_url, CONNECTOR, [_operation(OPERATION, _response_schema()), _operation(UNCHECKED_OPERATION, None)]
     )
+
+
+def catalogue_document(number: int, operations: int) -> dict[str, Any]:
+    """One of many templates: all alike in size, none with another's names; no two of its operations are alike."""
+    return _template(
+        f"https://api-{number}.example.com",
+        f"weather-{number}",
+        [
+            _operation(f"get_{number}_{index}", _response_schema(f"_{index}"), f"/data/{number}/weather-{index}")
+            for index in range(operations)
+        ],
+    )
+
+
+def _template(base_url: str, slug: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "name": "Weather",
         "slug": slug,
@@ -114,6 +130,6 @@ def template_document(base_url: str, *, slug: str = CONNECTOR, operations: int =
         "credential_schema": {"api_key": {"label": "API Key", "type": "password", "required": True, "sensitive": True}},
         "header_name": API_KEY_HEADER,
         "key_prefix": "",
-        "operations": listed,
+        "operations": operations,
         "resilience": {"rate_limit_per_minute": 0},
     }

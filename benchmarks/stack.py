@@ -73,7 +73,7 @@ def stack(directory: Path, placement: Placement, *, upstream: tuple[str, Process
     environment = {
         "DIBOP_NATS_URL": nats_url,
         "DIBOP_REDIS_URL": f"redis://{HOST}:{redis_port}/0",
-        "DIBOP_SEAL_RING_FILE": str(ring_file),
+        "DIBOP_SEAL_KEYRING_FILE": str(ring_file),
         "DIBOP_EGRESS_ALLOW": url.removeprefix("http://"),
     }
     with (

@@ -79,7 +79,7 @@ def _first_execution(clone: Path, progress: Progress) -> float:
 
 
 def _executes(clone: Path, environment: dict[str, str]) -> bool:
-    """One try, only once there is a stack to ask: the command itself takes a while to start."""
+    """One try, only once there is a stack to ask."""
     home = clone / ".dibop"
     if not (home / "context.json").exists():
         return False
