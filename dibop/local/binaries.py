@@ -14,7 +14,7 @@ from typing import Final
 
 MAX_PAYLOAD: Final = 2 * 1024 * 1024
 """Largest message of the bus, in bytes; headers count."""
-MAX_FILE_STORE: Final = 8 * 1024**3
+MAX_FILE_STORE: Final = 16 * 1024**3
 """Most that JetStream keeps on disk, in bytes."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Final, Literal
 
 import structlog
@@ -74,7 +75,7 @@ def stream_configs(replicas: int = 1) -> list[StreamConfig]:
             discard=DiscardPolicy.OLD,
             max_age=7 * _DAY,
             max_msgs=5_000_000,
-            max_bytes=2048 * _MIB,
+            max_bytes=1024 * _MIB,
             duplicate_window=2 * _MINUTE,
             num_replicas=replicas,
             allow_direct=True,
@@ -88,7 +89,7 @@ def stream_configs(replicas: int = 1) -> list[StreamConfig]:
             discard=DiscardPolicy.OLD,
             max_age=10 * _MINUTE,
             max_msgs=-1,
-            max_bytes=1024 * _MIB,
+            max_bytes=512 * _MIB,
             duplicate_window=2 * _MINUTE,
             num_replicas=replicas,
             allow_direct=True,
@@ -178,7 +179,7 @@ async def _find(js: JetStreamContext, wanted: StreamConfig) -> StreamConfig | No
 def _differences(found: StreamConfig, wanted: StreamConfig) -> dict[str, tuple[Any, Any]]:
     """Settings that we name and the server has otherwise; what we leave open is the server's to choose."""
     return {
-        name: (getattr(found, name), value)
+        name: (getattr(found, name), value.value if isinstance(value, Enum) else value)
         for name, value in vars(wanted).items()
         if value is not None and getattr(found, name) != value
     }
@@ -198,7 +199,7 @@ def _key_value(bucket: str, description: str, replicas: int) -> StreamConfig:
         discard=DiscardPolicy.NEW,
         max_msgs_per_subject=1,
         max_msg_size=1 * _MIB,
-        max_bytes=1024 * _MIB,
+        max_bytes=256 * _MIB,
         duplicate_window=2 * _MINUTE,
         num_replicas=replicas,
         allow_direct=True,
@@ -215,7 +216,7 @@ def _objects(bucket: str, description: str, replicas: int) -> StreamConfig:
         subjects=[f"$O.{bucket}.C.>", f"$O.{bucket}.M.>"],
         storage=StorageType.FILE,
         discard=DiscardPolicy.NEW,
-        max_bytes=2048 * _MIB,
+        max_bytes=1024 * _MIB,
         duplicate_window=2 * _MINUTE,
         num_replicas=replicas,
         allow_direct=True,

@@ -78,8 +78,10 @@ class KvMirror(Generic[T]):
 
     async def fetch(self, key: str) -> T | None:
         """The entry of the mirror, else what the bucket itself says: for a key that has only just been written."""
-        if key in self._entries:
-            return self._entries[key]
+        return self._entries[key] if key in self._entries else await self.read(key)
+
+    async def read(self, key: str) -> T | None:
+        """What the bucket itself says now, whatever the mirror holds."""
         kv = await self._opened()
         try:
             entry = await kv.get(key)
@@ -95,7 +97,7 @@ class KvMirror(Generic[T]):
     async def _resync(self) -> None:
         async for attempt in AsyncRetrying(
             retry=retry_if_exception_type(_PASSING),
-            wait=wait_exponential_jitter(initial=0.05, max=1.0, jitter=0.05),
+            wait=wait_exponential_jitter(multiplier=0.05, max=1.0, jitter=0.05),
             before_sleep=self._tell_retry,
         ):
             with attempt:

@@ -80,7 +80,7 @@ class OutboxRelay:
             self._wake.clear()
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(_PASSING),
-                wait=wait_exponential_jitter(initial=0.1, max=5.0, jitter=0.1),
+                wait=wait_exponential_jitter(multiplier=0.1, max=5.0, jitter=0.1),
                 before_sleep=_tell_retry,
             ):
                 with attempt:

@@ -18,6 +18,9 @@ _SECRET: Final = re.compile(
     re.IGNORECASE,
 )
 _HARMLESS: Final = re.compile(r"(_file|_files|_path|_count|_seconds)$", re.IGNORECASE)
+_tracebacks: Final = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # local variables hold secrets
+)
 _QUIET: Final = ("nats", "faststream", "aiosqlite", "alembic", "asyncio")
 
 
@@ -32,9 +35,11 @@ def configure(settings: ServiceSettings, service: str) -> None:
         redact,
     ]
     last: list[structlog.types.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        [_tracebacks, structlog.processors.JSONRenderer(default=str)]
         if settings.log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

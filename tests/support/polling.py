@@ -6,18 +6,26 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 _STEP_SECONDS = 0.01
 
 
+@overload
+async def eventually(condition: Callable[[], Awaitable[T]], timeout: float = ..., *, what: str = ...) -> T: ...  # noqa: ASYNC109
+
+
+@overload
+async def eventually(condition: Callable[[], T], timeout: float = ..., *, what: str = ...) -> T: ...  # noqa: ASYNC109
+
+
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]],
+    condition: Callable[[], Any],
     timeout: float = 10.0,  # noqa: ASYNC109  # it ends in AssertionError, with what was seen last
     *,
     what: str = "",
-) -> T:
+) -> Any:
     """Call `condition` until it is truthy, and return what it gave; AssertionError after `timeout` seconds.
 
     An AssertionError or LookupError inside `condition` counts as not yet.
@@ -27,7 +35,7 @@ async def eventually(
     while True:
         try:
             outcome = condition()
-            value: T = await outcome if inspect.isawaitable(outcome) else outcome
+            value = await outcome if inspect.isawaitable(outcome) else outcome
             if value:
                 return value
             last = value

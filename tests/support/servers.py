@@ -36,14 +36,18 @@ def _greeting(port: int, say: bytes, expect: bytes) -> bool:
 
 
 class NatsServer:
-    """A NATS server of one's own, which can be killed and started again on the same port and store."""
+    """A NATS server of one's own, which can be killed and started again on the same port and store.
 
-    def __init__(self, directory: Path) -> None:
+    Another one on the same directory serves the same store on another port, while this one is down.
+    `extra` is added to the configuration: users and permissions, say.
+    """
+
+    def __init__(self, directory: Path, extra: str = "") -> None:
         self.port = free_port()
         self.url = f"nats://{HOST}:{self.port}"
         directory.mkdir(parents=True, exist_ok=True)
-        config = directory / "nats.conf"
-        config.write_text(nats_config(port=self.port, store=directory / "jetstream"))
+        config = directory / f"nats-{self.port}.conf"
+        config.write_text(nats_config(port=self.port, store=directory / "jetstream") + extra)
         self._process = ManagedProcess(
             [str(find_nats_server()), "-c", str(config)],
             log=directory / "nats.log",

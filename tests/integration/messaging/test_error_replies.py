@@ -193,7 +193,7 @@ async def test_a_service_that_does_not_run_is_named(nc: BusClient) -> None:
 async def test_an_answer_that_does_not_come_in_time_is_named(nc: BusClient) -> None:
     await nc.subscribe("registry.v1.acme.thing.forget", queue="silent")
 
-    with pytest.raises(DibopError, match="within 0.05 s") as refused:
+    with pytest.raises(DibopError, match=r"within 0\.05 s") as refused:
         await request(nc, "registry.v1.acme.thing.forget", {}, timeout=0.05)
 
     assert refused.value.code == "deadline-exceeded"
