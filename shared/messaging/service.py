@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
 
@@ -40,6 +40,7 @@ Hook = Callable[[], Awaitable[None]]
 _QUEUED_PER_WORKER: Final = 32
 _REFUSERS: Final = 64
 """How many more requests are taken at once only to be refused."""
+_LAST_REPLIES_SECONDS: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -71,6 +72,7 @@ class CommandService:
         self._verifier = verifier
         self._version = version
         self._tally = Tally()
+        self._work = _Work(name)
         self._subscribers: list[Any] = []
         self._on_start: list[Hook] = []
         self._on_stop: list[Hook] = []
@@ -128,7 +130,7 @@ class CommandService:
                 taken += 1
                 try:
                     async with workers:
-                        return encode_reply(await self._handle(message, model, max_bytes, handler))
+                        return encode_reply(await self._work.run(self._handle(message, model, max_bytes, handler)))
                 finally:
                     taken -= 1
 
@@ -147,11 +149,15 @@ class CommandService:
 
     async def start(self) -> None:
         """Connect, prepare the resources, take commands, and only then appear as ready."""
-        self._client = client = cast("BusClient", await self.broker.connect())
-        for hook in self._on_start:
-            await hook()
-        await self.broker.start()
-        await client.flush()
+        try:
+            self._client = client = cast("BusClient", await self.broker.connect())
+            for hook in self._on_start:
+                await hook()
+            await self.broker.start()
+            await client.flush()
+        except BaseException:
+            await self._disconnect()
+            raise
         self._micro = await nats.micro.add_service(
             client,
             ServiceConfig(name=f"dibop-{self.name}", version=self._version, metadata={"pid": str(os.getpid())}),
@@ -167,9 +173,10 @@ class CommandService:
                 await self._drain()
         except TimeoutError:
             _log.error(
-                "Not everything in flight was answered in time; allow more with DIBOP_DRAIN_SECONDS",
-                unanswered=self._tally.in_flight,
+                "Commands were broken off: they did not finish in time; allow more with DIBOP_DRAIN_SECONDS",
+                broken_off=self._tally.in_flight,
             )
+            await self._break_off()
         except NatsError as error:
             _log.warning("NATS is away while draining; what could not be answered will time out", error=str(error))
         for hook in reversed(self._on_stop):
@@ -200,6 +207,15 @@ class CommandService:
         await self._tally.reached(sum(subscription.delivered for subscription in subscriptions))
         await self.nc.flush()
 
+    async def _break_off(self) -> None:
+        """End what is still running; its callers are told."""
+        self._work.break_off()
+        try:
+            async with asyncio.timeout(_LAST_REPLIES_SECONDS):
+                await self._tally.reached(self._tally.begun)
+        except TimeoutError:
+            _log.error("Not every caller could be told", unanswered=self._tally.in_flight)
+
     async def _disconnect(self) -> None:
         for subscriber in self._subscribers:
             subscriber.subscription = None
@@ -207,10 +223,22 @@ class CommandService:
             await self.broker.stop()
         except NatsError as error:
             _log.warning("NATS was away when disconnecting", error=str(error))
-            await self.nc.close()
+        if self._client is not None:
+            await self._client.close()
 
 
-async def run_until_signalled(service: CommandService) -> None:
+class Runnable(Protocol):
+    """What `run_until_signalled` runs."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def nc(self) -> BusClient: ...
+    async def start(self) -> None: ...
+    async def drain_and_stop(self) -> None: ...
+
+
+async def run_until_signalled(service: Runnable) -> None:
     """Start, serve until SIGTERM or SIGINT, drain, return. BusClosedError when NATS ends the connection for good."""
     loop = asyncio.get_running_loop()
     signalled = asyncio.Event()
@@ -222,20 +250,55 @@ async def run_until_signalled(service: CommandService) -> None:
         await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
             starting.cancel()
+            await asyncio.wait({starting})
             _log.info("Stopped before it was ready")
             return
         await starting
         closed = asyncio.create_task(service.nc.closed.wait())
         await asyncio.wait({closed, waiting}, return_when=asyncio.FIRST_COMPLETED)
         closed.cancel()
+        await service.drain_and_stop()
         if not signalled.is_set():
             raise BusClosedError(
                 f"The NATS server ended the connection of {service.name} for good. Check its user and credentials "
                 "(DIBOP_NATS_CREDS), then start it again."
             )
-        await service.drain_and_stop()
     finally:
         waiting.cancel()
+
+
+class _Work:
+    """Handlers that run, each in a task of its own, so that they can be broken off and their callers told."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._tasks: set[asyncio.Task[object]] = set()
+        self._broken_off = False
+
+    async def run(self, handling: Coroutine[Any, Any, object]) -> object:
+        if self._broken_off:
+            handling.close()
+            raise DibopError("overloaded", f"The {self._service} is stopping and has not begun this. Repeat it.")
+        task = asyncio.create_task(handling)
+        self._tasks.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not self._broken_off:
+                raise
+            raise DibopError(
+                "deadline-exceeded",
+                f"The {self._service} had to stop before this was finished; whether it was carried out is not known. "
+                "Look before repeating it.",
+                outcome="unknown",
+            ) from None
+        finally:
+            self._tasks.discard(task)
+
+    def break_off(self) -> None:
+        self._broken_off = True
+        for task in self._tasks:
+            task.cancel()
 
 
 async def _as_it_is(message: NatsMessage) -> NatsMessage:
