@@ -69,6 +69,13 @@ def parse_address(url: str) -> Address:
     return Address(scheme, _host(host), _port(port, scheme), match["path"], match["rest"])
 
 
+def parse_fixed_url(url: str) -> Address:
+    """Read a URL that takes no placeholders. Raises AddressError."""
+    if PLACEHOLDER.search(url):
+        raise AddressError("The URL holds a placeholder, which base_url alone may.", "Write the URL whole.")
+    return parse_address(url)
+
+
 def parse_base_url(base_url: str) -> Address:
     """Read a base_url, with its placeholders. Raises AddressError for what `parse_address` lets pass."""
     address = parse_address(base_url)
@@ -131,12 +138,9 @@ def origin_of(url: str) -> str:
     Raises DibopError `invalid-parameters` for what is no http or https URL, and for URLs with user info.
     """
     try:
-        address = parse_address(url)
-        if PLACEHOLDER.search(address.host):
-            raise AddressError("The host holds a placeholder.", "Fill it first.")
+        return parse_fixed_url(url).origin
     except AddressError as error:
         raise DibopError("invalid-parameters", f"The address has no origin. {error}") from error
-    return address.origin
 
 
 def credential_origin(template: Template, values: Mapping[str, str]) -> str:
@@ -211,7 +215,7 @@ def _label(label: str) -> str:
             "The host is missing, or is not a name.",
             "Write letters, digits and hyphens with dots between, as api.example.com.",
         )
-    return PLACEHOLDER.sub(lambda match: match[0], label) if "{" in label else label.lower()
+    return label if "{" in label else label.lower()
 
 
 def _bracketed(host: str) -> str:

@@ -16,7 +16,7 @@ MAX_SAFE_INTEGER: Final = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly (RFC 8259, section 6)."""
 
 
-class NotPlain(Exception):
+class NotPlain(Exception):  # noqa: N818 - a name that says what the document is
     """The document has a shape that must not be walked any further."""
 
     def __init__(self, problem: Problem) -> None:

@@ -49,7 +49,7 @@ def _against_the_dialect(schema: dict[str, Any], path: str) -> Iterator[Problem]
     except ValueError:  # a value that no JSON carries; told by `plain`
         return
     for error in errors:
-        place = [part for part in error.instance_path if isinstance(part, str | int)]
+        place = list(error.instance_path)
         keyword = str(place[-1]) if place else "the schema"
         if keyword == "type" or (len(place) > 1 and place[-2] == "type"):
             yield _unknown_type(error.instance, path + pointer(place))
@@ -86,29 +86,25 @@ def _references(schema: dict[str, Any], path: str) -> Iterator[Problem]:
         if not isinstance(value, dict):
             continue
         for key, item in value.items():
-            if key in _REFERENCES and isinstance(item, str) and not item.startswith("#"):
-                yield Problem(
-                    place + pointer([key]),
-                    f"{shown(item)} points out of this schema; nothing is fetched from elsewhere.",
-                    "Copy the schema into $defs and point to it with `#/$defs/...`.",
-                )
-            elif (
-                key in _REFERENCES
-                and isinstance(item, str)
-                and item.startswith("#/")
-                and not _leads_somewhere(schema, item)
-            ):
-                yield Problem(
-                    place + pointer([key]),
-                    f"{shown(item)} leads nowhere in this schema.",
-                    "Point to something that exists, as `#/$defs/name`.",
-                )
-            elif key == "$schema" and isinstance(item, str) and item.rstrip("#") != DIALECT:
-                yield Problem(
-                    place + pointer([key]), f"The dialect is {shown(item)}.", f"Use {DIALECT}, or leave $schema out."
-                )
+            at = place + pointer([key])
+            if isinstance(item, str) and (key in _REFERENCES or key == "$schema"):
+                yield from _reference(schema, key, item, at)
             elif key not in _DATA_KEYWORDS:
-                stack.append((place + pointer([key]), item))
+                stack.append((at, item))
+
+
+def _reference(schema: dict[str, Any], key: str, target: str, at: str) -> Iterator[Problem]:
+    if key == "$schema":
+        if target.rstrip("#") != DIALECT:
+            yield Problem(at, f"The dialect is {shown(target)}.", f"Use {DIALECT}, or leave $schema out.")
+    elif not target.startswith("#"):
+        yield Problem(
+            at,
+            f"{shown(target)} points out of this schema; nothing is fetched from elsewhere.",
+            "Copy the schema into $defs and point to it with `#/$defs/...`.",
+        )
+    elif target.startswith("#/") and not _leads_somewhere(schema, target):
+        yield Problem(at, f"{shown(target)} leads nowhere in this schema.", "Point to what exists, as `#/$defs/name`.")
 
 
 def _leads_somewhere(schema: dict[str, Any], reference: str) -> bool:
@@ -128,7 +124,7 @@ def _leads_somewhere(schema: dict[str, Any], reference: str) -> bool:
 def _does_not_compile(error: ValueError, path: str) -> Problem:
     place: list[str | int] = []
     if isinstance(error, jsonschema_rs.ValidationError):
-        place = [part for part in error.instance_path if isinstance(part, str | int)]
+        place = list(error.instance_path)
     if {"pattern", "patternProperties"} & set(place[-2:]):
         return Problem(path + pointer(place), "The regular expression cannot be read.", "Mend the expression.")
     return Problem(

@@ -23,6 +23,7 @@ from shared.contracts.template.plain import (
 )
 from shared.contracts.template.problems import Problem, escape, parent, shown
 from shared.contracts.template.scalars import plain_scalar
+from shared.contracts.template.syntax import syntax_problem
 
 MAX_PROBLEMS: Final = 100
 PLAIN_TAGS: Final = frozenset({None, "tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
@@ -144,7 +145,7 @@ class _Builder:
             for event in yaml.parse(text, Loader=yaml.CSafeLoader):
                 self._take(event)
         except yaml.YAMLError as error:
-            self.problems.append(_syntax_problem(error, text))
+            self.problems.append(syntax_problem(error, text))
         if self._documents == 0 and not self.problems:
             self.problems.append(_EMPTY)
         if self.problems:
@@ -289,39 +290,6 @@ class _Builder:
 
 
 _EMPTY: Final = Problem("", "The document is empty.", "Write at least name, base_url and auth_type.")
-
-SYNTAX: Final[tuple[tuple[str, str, str], ...]] = (
-    ("cannot start any token", "A character stands where nothing can start with it.", "Indent with spaces, not tabs; quote text that starts with @, ` or %."),
-    ("mapping values are not allowed", "A second `:` stands in one line, or the indentation is off.", "Put text with `: ` in quotes, and align names of one mapping."),
-    ("could not find expected ':'", "A name has no `:` after it, or a quote is not closed.", "Write `name: value`, and close each quote."),
-    ("did not find expected key", "The indentation is off, or a quote or bracket is not closed above.", "Align names of one mapping, and close what is open."),
-    ("did not find expected '-'", "A list is broken off.", "Align all `- ` of one list."),
-    ("did not find expected ',' or", "A `,` or a closing bracket is missing.", "Separate elements by `,` and close the bracket."),
-    ("unexpected end of stream", "The text ends inside quotes.", "Close the quote."),
-    ("unknown escape character", "A backslash in double quotes starts no known escape.", "Write `\\\\` for a backslash, or use single quotes."),
-    ("undefined alias", "An alias has no anchor before it.", "Write the value out, or define `&name` above."),
-    ("did not find expected <document start>", "Something follows after the end of the document.", "Keep one mapping, and align its names."),
-    ("undefined tag handle", "A tag is not allowed here.", "Put text that starts with `!` in quotes."),
-    ("control characters are not allowed", "The text holds a control character.", "Take it out."),
-)  # fmt: skip
-"""What libyaml says, in our words."""
-
-
-def _syntax_problem(error: yaml.YAMLError, text: str) -> Problem:
-    said = str(error)
-    problem, mend = next(
-        ((ours, mend) for theirs, ours, mend in SYNTAX if theirs in said),
-        (
-            "The YAML cannot be read from here on.",
-            "Check quotes, brackets and indentation of this line and the one before.",
-        ),
-    )
-    mark = getattr(error, "problem_mark", None)
-    if mark is not None:
-        return Problem("", problem, mend, mark.line + 1, mark.column + 1)
-    offset = getattr(error, "position", None)
-    line = text.encode()[:offset].count(b"\n") + 1 if isinstance(offset, int) else None
-    return Problem("", problem, mend, line)
 
 
 def _mark(event: Any) -> _Mark:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from shared.contracts.template.address import PLACEHOLDER, AddressError, parse_address, parse_base_url
+from shared.contracts.template.address import PLACEHOLDER, AddressError, parse_base_url, parse_fixed_url
 from shared.contracts.template.node import Node
 from shared.contracts.template.problems import Problem, one_of, shown
 from shared.contracts.template.rules.auth import sensitive_names, written_fields
@@ -68,7 +68,7 @@ def documentation_url_is_usable(document: Node) -> Iterator[Problem]:
     url = document.text("documentation_url")
     if url:
         try:
-            parse_address(url)
+            parse_fixed_url(url)
         except AddressError as error:
             yield Problem(document.at("documentation_url"), error.problem, error.mend)
 
