@@ -1,0 +1,156 @@
+"""Wiring of an executor: the one place that makes its connections, and tells its life from start to drain."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+import structlog
+from nats.errors import Error as NatsError
+
+from services.executor.attempts import OpenGuard, Sender
+from services.executor.bus import Intake
+from services.executor.callers import Callers
+from services.executor.credentials import Vault
+from services.executor.domain.compiling import compile_document
+from services.executor.domain.schemas import SchemaCache
+from services.executor.handlers import Ports
+from services.executor.parts import ResponseParts
+from services.executor.plans import Plans
+from services.executor.resolve import Resolver
+from services.executor.settings import ExecutorSettings
+from services.executor.status import WorkerService
+from services.executor.transport.aiohttp_transport import AiohttpTransport
+from services.executor.transport.egress import EgressPolicy
+from shared.contracts.execution import MAX_PAYLOAD_BYTES, REPLY_RESERVE_BYTES
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry
+from shared.contracts.subjects import CATALOGUE_BUCKET, CONNECTIONS_BUCKET, RESPONSES_STREAM, TEMPLATES_BUCKET
+from shared.messaging.bootstrap import key_value_stream, object_stream, wait_for_bus
+from shared.messaging.connection import BusClient, connect
+from shared.messaging.kv import KvMirror
+from shared.messaging.objects import Documents
+from shared.security.principals import TokenVerifier
+from shared.security.sealing import KeyRing
+
+T = TypeVar("T")
+
+_STREAMS: Final = (
+    key_value_stream(CATALOGUE_BUCKET),
+    key_value_stream(CONNECTIONS_BUCKET),
+    object_stream(TEMPLATES_BUCKET),
+    RESPONSES_STREAM,
+)
+_GC_THRESHOLDS: Final = (50_000, 20, 100)
+
+_log = structlog.get_logger(__name__)
+
+
+class Executor:
+    """One worker process. `start` returns when it is ready; `drain_and_stop` when nothing of it is left."""
+
+    name = "executor"
+
+    def __init__(self, settings: ExecutorSettings) -> None:
+        self._settings = settings
+        self._ring = _load(KeyRing.load, settings.seal_keyring_file)
+        self._callers = Callers(_load(TokenVerifier.load, settings.token_key_file))
+        self._client: BusClient | None = None
+        self._transport: AiohttpTransport | None = None
+        self._mirrors: list[KvMirror[Any]] = []
+        self._intake: Intake | None = None
+        self._micro: WorkerService | None = None
+
+    @property
+    def nc(self) -> BusClient:
+        """The connection; there is one once `start` has connected."""
+        if self._client is None:
+            raise RuntimeError("the executor is not connected yet")
+        return self._client
+
+    async def start(self) -> None:
+        """Connect, fill the mirrors, take requests, and only then appear as ready."""
+        settings = self._settings
+        self._client = await connect(settings, name="dibop-executor", drain_seconds=settings.drain_seconds)
+        await wait_for_bus(self.nc, _STREAMS)
+        self._transport = AiohttpTransport(
+            EgressPolicy.parse(settings.egress_allow),
+            max_connections=settings.max_in_flight,
+            ca_file=settings.upstream_ca_file,
+        )
+        ports = await self._ports(self._transport)
+        self._intake = Intake(
+            self.nc, ports, self._callers, max_in_flight=settings.max_in_flight, queue_size=settings.queue_size
+        )
+        await self._intake.start()
+        _settle_memory()
+        self._micro = WorkerService(
+            self.nc, self._intake.counters, version=version("dibop-connectors"), worker=settings.worker
+        )
+        await self._micro.start()
+        _log.info("Ready", worker=settings.worker, connectors=len(self._mirrors[0]), connections=len(self._mirrors[1]))
+
+    async def drain_and_stop(self) -> None:
+        """Take no more, answer what was taken within `drain_seconds`, then let go of everything."""
+        _log.info("Draining", seconds=self._settings.drain_seconds)
+        try:
+            if self._micro is not None:
+                await self._micro.stop()
+        except NatsError as error:
+            _log.warning("NATS is away while draining", error=str(error))
+        if self._intake is not None:
+            await self._intake.drain(self._settings.drain_seconds)
+        for mirror in self._mirrors:
+            await mirror.stop()
+        if self._transport is not None:
+            await self._transport.aclose()
+        if self._client is not None:
+            await _disconnect(self._client)
+        _log.info("Stopped")
+
+    async def _ports(self, transport: AiohttpTransport) -> Ports:
+        settings, nc = self._settings, self.nc
+        js = nc.jetstream()
+        catalogue = KvMirror(nc, CATALOGUE_BUCKET, _decoder(CatalogueEntry), on_change=self._changed)
+        connections = KvMirror(nc, CONNECTIONS_BUCKET, _decoder(ConnectionEntry), on_change=self._changed)
+        self._mirrors = [catalogue, connections]
+        plans = Plans(Documents(js), compile_document, settings.plan_cache_size)
+        self._resolver = Resolver(catalogue, connections, plans, Vault(self._ring))
+        await asyncio.gather(catalogue.start(), connections.start())
+        return Ports(
+            resolver=self._resolver,
+            sender=Sender(transport, OpenGuard(), max_bytes=settings.max_response_bytes),
+            schemas=SchemaCache(),
+            parts=ResponseParts(js),
+            max_reply_bytes=min(nc.max_payload, MAX_PAYLOAD_BYTES) - REPLY_RESERVE_BYTES,
+        )
+
+    def _changed(self, key: str, value: CatalogueEntry | ConnectionEntry | None) -> None:
+        self._resolver.forget(key, value)
+
+
+def _load(read: Callable[[Path], T], path: Path | None) -> T | None:
+    return None if path is None else read(path)
+
+
+def _decoder(kind: type[T]) -> Callable[[bytes], T]:
+    return msgspec.json.Decoder(kind).decode
+
+
+def _settle_memory() -> None:
+    """What is here now stays: the collector need not look at it again, and looks at the rest less often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+
+async def _disconnect(client: BusClient) -> None:
+    try:
+        await client.flush()
+    except (NatsError, OSError, ValueError) as error:
+        _log.warning("NATS is away; the last replies may be lost", error=str(error) or type(error).__name__)
+    await client.close()

@@ -1,0 +1,216 @@
+"""The subjects that an executor serves: a bounded number at work, a bounded queue behind it, one reply for each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Final
+
+import msgspec
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
+
+from services.executor.callers import Callers
+from services.executor.domain.timing import read_deadline
+from services.executor.handlers import Call, Ports, execute, execute_draft
+from shared.contracts.errors import DibopError
+from shared.contracts.execution import (
+    AUTHORIZATION_HEADER,
+    CONNECTION_HEADER,
+    DEADLINE_HEADER,
+    IDEMPOTENCY_HEADER,
+    VERSION_HEADER,
+)
+from shared.contracts.subjects import DRAFT_PATTERN, EXEC_PATTERN, EXECUTORS_QUEUE
+from shared.messaging.replies import as_dibop_error, problem_bytes, request_id_of
+
+_log = structlog.get_logger(__name__)
+
+Handler = Callable[[Call, Ports], Awaitable[bytes]]
+_NO_HEADERS: Final[dict[str, str]] = {}
+
+
+class Counters(msgspec.Struct):
+    """What a worker has done since it started, and what it is doing."""
+
+    requests: int = 0
+    results: int = 0
+    errors: int = 0
+    overloaded: int = 0
+    without_reply: int = 0
+    undelivered: int = 0
+    in_flight: int = 0
+    most_in_flight: int = 0
+    queued: int = 0
+
+
+class Intake:
+    """Takes requests off the bus. `max_in_flight` run at once, `queue_size` more wait, others are `overloaded`."""
+
+    def __init__(self, nc: Client, ports: Ports, callers: Callers, *, max_in_flight: int, queue_size: int) -> None:
+        self._nc = nc
+        self._ports = ports
+        self._callers = callers
+        self._max_in_flight = max_in_flight
+        self._queue_size = queue_size
+        self._queue: deque[tuple[Msg, Handler, float]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._subscriptions: list[Subscription] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.counters = Counters()
+
+    async def start(self) -> None:
+        """Return once the server knows the subscriptions."""
+        self._subscriptions = [
+            await self._nc.subscribe(EXEC_PATTERN, queue=EXECUTORS_QUEUE, cb=self._on_execute),
+            await self._nc.subscribe(DRAFT_PATTERN, queue=EXECUTORS_QUEUE, cb=self._on_draft),
+        ]
+        await self._nc.flush()
+
+    async def drain(self, seconds: float) -> None:
+        """Take no more, and answer what was taken: within `seconds` as usual, then with an error."""
+        end = monotonic() + seconds
+        try:
+            async with asyncio.timeout(seconds):
+                await asyncio.gather(*map(_drain, self._subscriptions))
+        except (NatsError, TimeoutError) as error:
+            _log.warning("NATS does not answer while draining", error=str(error) or type(error).__name__)
+        try:
+            async with asyncio.timeout(max(0.0, end - monotonic())):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.error(
+                "Requests are ended unfinished; allow more time with DIBOP_DRAIN_SECONDS", count=self._unanswered
+            )
+            await self._end_all()
+
+    @property
+    def _unanswered(self) -> int:
+        return len(self._tasks) + len(self._queue)
+
+    async def _end_all(self) -> None:
+        while self._queue:
+            message, _, _ = self._queue.popleft()
+            await self._refuse(message, _stopping())
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _on_execute(self, message: Msg) -> None:
+        await self._take(message, execute)
+
+    async def _on_draft(self, message: Msg) -> None:
+        await self._take(message, execute_draft)
+
+    async def _take(self, message: Msg, handler: Handler) -> None:
+        counters = self.counters
+        counters.requests += 1
+        if not message.reply:
+            counters.without_reply += 1
+        elif counters.in_flight < self._max_in_flight:
+            counters.in_flight += 1
+            counters.most_in_flight = max(counters.most_in_flight, counters.in_flight)
+            self._idle.clear()
+            task = asyncio.create_task(self._work(message, handler, monotonic()))
+            self._tasks.add(task)
+            task.add_done_callback(self._finished)
+        elif len(self._queue) < self._queue_size:
+            self._queue.append((message, handler, monotonic()))
+            counters.queued = len(self._queue)
+        else:
+            counters.overloaded += 1
+            await self._refuse(message, _overloaded(self._max_in_flight + self._queue_size))
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not self._tasks:
+            self._idle.set()
+
+    async def _work(self, message: Msg, handler: Handler, arrived: float) -> None:
+        """Answer a request, then those that wait for a free place.
+
+        The place is given up in the same step that finds the queue empty, so that no request waits for nobody.
+        """
+        try:
+            while True:
+                await self._serve(message, handler, arrived)
+                if not self._queue:
+                    return
+                message, handler, arrived = self._queue.popleft()
+                self.counters.queued = len(self._queue)
+        finally:
+            self.counters.in_flight -= 1
+
+    async def _serve(self, message: Msg, handler: Handler, arrived: float) -> None:
+        headers = message.headers or _NO_HEADERS
+        request_id = request_id_of(headers)
+        try:
+            call = self._read(message, headers, request_id, arrived)
+            body = await handler(call, self._ports)
+        except asyncio.CancelledError:
+            await self._refuse(message, _interrupted(), request_id)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a request holds, it is answered and the worker lives on
+            await self._refuse(message, as_dibop_error(error, request_id), request_id)
+        else:
+            self.counters.results += 1
+            await self._send(message, body, None)
+
+    def _read(self, message: Msg, headers: dict[str, str], request_id: str, arrived: float) -> Call:
+        subject = message.subject
+        if headers:
+            authorization = headers.get(AUTHORIZATION_HEADER)
+            if authorization is not None:
+                self._callers.check(authorization, subject)
+            key = (subject, headers.get(CONNECTION_HEADER), headers.get(VERSION_HEADER))
+            waits = read_deadline(headers.get(DEADLINE_HEADER))
+            return Call(request_id, key, message.data, arrived, waits, headers.get(IDEMPOTENCY_HEADER))
+        return Call(request_id, (subject, None, None), message.data, arrived, None, None)
+
+    async def _refuse(self, message: Msg, error: DibopError, request_id: str | None = None) -> None:
+        self.counters.errors += 1
+        request_id = request_id or request_id_of(message.headers)
+        _log.debug("Refused", subject=message.subject, request_id=request_id, code=error.code)
+        body, headers = problem_bytes(error, request_id)
+        await self._send(message, body, headers)
+
+    async def _send(self, message: Msg, body: bytes, headers: dict[str, str] | None) -> None:
+        try:
+            await self._nc.publish(message.reply, body, headers=headers)
+        except (NatsError, OSError, ValueError) as error:
+            self.counters.undelivered += 1
+            _log.error("A reply could not be sent", subject=message.subject, error=str(error) or type(error).__name__)
+
+
+async def _drain(subscription: Subscription) -> None:
+    await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py has no annotation here
+
+
+def _overloaded(capacity: int) -> DibopError:
+    return DibopError(
+        "overloaded",
+        f"This worker has {capacity:,} requests already. Nothing was sent; repeat in a moment, or run more workers.",
+        outcome="not_sent",
+    )
+
+
+def _stopping() -> DibopError:
+    return DibopError(
+        "overloaded", "This worker is stopping. Nothing was sent; repeat the request.", outcome="not_sent"
+    )
+
+
+def _interrupted() -> DibopError:
+    return DibopError(
+        "upstream-timeout",
+        "This worker had to stop before the external system answered. The operation may have happened: repeat it only "
+        "where that does no harm.",
+        outcome="unknown",
+    )

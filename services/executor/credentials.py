@@ -1,0 +1,105 @@
+"""Opened credentials: unsealed once for each state of a connection, kept in memory alone, bounded."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Final
+
+from services.executor.domain.auth import credentials_of
+from services.executor.domain.plan import ConnectorPlan
+from services.executor.domain.request import Target
+from shared.contracts.errors import DibopError
+from shared.contracts.execution import SealedCredentials
+from shared.contracts.projections import ConnectionEntry
+from shared.contracts.template import fill_base_url, origin_of
+from shared.security.sealing import KeyRing, SealContext
+
+_NOTHING: Final = SealedCredentials(id="", origin="", kid="")
+
+
+class Vault:
+    """Turns a plan and a connection into the target of its requests.
+
+    Credentials go only to the origin that they were sealed for: `credentials-rejected` for any other.
+    """
+
+    def __init__(self, ring: KeyRing | None, size: int = 4096) -> None:
+        self._ring = ring
+        self._size = size
+        self._targets: OrderedDict[tuple[str, int, str], Target] = OrderedDict()
+
+    def target_of(
+        self, plan: ConnectorPlan, digest: str, enterprise: str, connection: ConnectionEntry | None
+    ) -> Target:
+        """The target of `connection`'s requests; the opened values are kept for the next ask."""
+        if connection is None:
+            return self._open(plan, _NOTHING, None)
+        key = (connection.id, connection.generation, digest)
+        known = self._targets.get(key)
+        if known is not None:
+            self._targets.move_to_end(key)
+            return known
+        context = SealContext("connection", enterprise, connection.owner, plan.slug, connection.id, connection.origin)
+        sealed = SealedCredentials(
+            connection.id, connection.origin, connection.kid, connection.values, connection.sealed
+        )
+        target = self._open(plan, sealed, context)
+        if len(self._targets) >= self._size:
+            self._targets.popitem(last=False)
+        self._targets[key] = target
+        return target
+
+    def test_target(
+        self, plan: ConnectorPlan, enterprise: str, owner: str, credentials: SealedCredentials | None
+    ) -> Target:
+        """The target of a draft's test; nothing of it is kept."""
+        if credentials is None:
+            return self._open(plan, _NOTHING, None)
+        context = SealContext("test", enterprise, owner, plan.slug, credentials.id, credentials.origin)
+        return self._open(plan, credentials, context)
+
+    def _open(self, plan: ConnectorPlan, given: SealedCredentials, context: SealContext | None) -> Target:
+        values = {field.name: field.default for field in plan.credential_fields if field.default is not None}
+        public = {field.name for field in plan.credential_fields if not field.sensitive}
+        values |= {name: value for name, value in given.values.items() if value}
+        if context is None and (plan.auth.kind != "none" or _needs_values(plan, values)):
+            raise _connection_required(plan)
+        base = fill_base_url(plan.base_url, {name: value for name, value in values.items() if name in public})
+        if plan.auth.kind != "none" and context is not None:
+            self._check_origin(plan, base, given.origin)
+            values |= self._unsealed(plan, given, context)
+        return Target(base, plan.auth, credentials_of(plan.auth, values))
+
+    def _unsealed(self, plan: ConnectorPlan, given: SealedCredentials, context: SealContext) -> dict[str, str]:
+        needed = {field: given.sealed[field] for field in plan.auth.fields if field in given.sealed}
+        if not needed:
+            return {}
+        if self._ring is None:
+            raise DibopError(
+                "credentials-rejected",
+                "This executor holds no key to open credentials with. Have its operator set DIBOP_SEAL_KEYRING_FILE.",
+            )
+        return {field: self._ring.open(sealed, context.for_field(field), given.kid) for field, sealed in needed.items()}
+
+    def _check_origin(self, plan: ConnectorPlan, base: str, sealed_for: str) -> None:
+        origin = origin_of(base)
+        if origin != sealed_for:
+            raise DibopError(
+                "credentials-rejected",
+                f"The credentials are for {sealed_for}, and connector {plan.slug!r} now goes to {origin}. "
+                "Create the connection again if its credentials may go there.",
+            )
+
+
+def _needs_values(plan: ConnectorPlan, values: dict[str, str]) -> bool:
+    return any(f"{{{field.name}}}" in plan.base_url and field.name not in values for field in plan.credential_fields)
+
+
+def _connection_required(plan: ConnectorPlan) -> DibopError:
+    why = (
+        f"authenticates with {plan.auth.kind}" if plan.auth.kind != "none" else "has an address of its own for everyone"
+    )
+    return DibopError(
+        "connection-required",
+        f"The connector {plan.slug!r} {why}, and there is no connection to it. Create one, then repeat the request.",
+    )

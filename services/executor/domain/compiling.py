@@ -1,0 +1,110 @@
+"""Compiling: from the document of a version, as the object store holds it, to its plan."""
+
+from __future__ import annotations
+
+import re
+from sys import intern
+from typing import Final
+
+import msgspec
+from pydantic import ValidationError
+
+from services.executor.domain.encoding import encode_component, json_bytes
+from services.executor.domain.plan import (
+    AuthPlan,
+    BodyEncoding,
+    ConnectorPlan,
+    CredentialPlan,
+    OperationPlan,
+    ParameterPlan,
+    ResiliencePlan,
+)
+from shared.contracts.errors import DibopError
+from shared.contracts.template.model import Operation, Parameter, Resilience, Template
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
+
+
+def compile_document(document: bytes) -> ConnectorPlan:
+    """The plan of a stored document; `internal` where this version of the executor cannot read it."""
+    try:
+        template = Template.model_validate(msgspec.json.decode(document))
+    except (msgspec.MsgspecError, ValidationError, RecursionError) as error:
+        raise DibopError(
+            "internal",
+            "The stored template cannot be read by this executor: it was written by another version, or is damaged. "
+            "Run executors and registry of one version, then repeat.",
+        ) from error
+    return compile_plan(template)
+
+
+def compile_plan(template: Template) -> ConnectorPlan:
+    """Keep of a template what executions need, as strings and numbers that nothing else holds on to."""
+    resilience = _resilience(template.resilience)
+    operations = (_operation(operation, template, resilience) for operation in template.operations)
+    return ConnectorPlan(
+        slug=template.slug,
+        base_url=template.base_url,
+        auth=_auth(template),
+        credential_fields=tuple(
+            CredentialPlan(intern(name), field.required, field.sensitive, field.default)
+            for name, field in template.credential_fields().items()
+        ),
+        operations={operation.name: operation for operation in operations},
+    )
+
+
+def _auth(template: Template) -> AuthPlan:
+    kind = template.auth_type
+    fields: tuple[str, ...] = {"basic": ("username", "password"), "bearer": ("token",)}.get(kind, ())
+    key = template.api_key_field()
+    return AuthPlan(
+        kind=kind,
+        fields=(intern(key),) if key is not None else fields,
+        header=intern(template.credential_header() or ""),
+        prefix=template.key_prefix or "" if kind == "api_key" else "",
+        query_parameter=template.query_parameter or "" if kind == "api_key" else "",
+    )
+
+
+def _operation(operation: Operation, template: Template, shared: ResiliencePlan) -> OperationPlan:
+    pieces = _PLACEHOLDER.split(operation.path)
+    own = operation.resilience is not None
+    return OperationPlan(
+        name=intern(operation.operation),
+        method=intern(operation.method),
+        literals=tuple(pieces[0::2]),
+        path_names=tuple(intern(name) for name in pieces[1::2]),
+        parameters=tuple(_parameter(parameter) for parameter in operation.parameters),
+        body_encoding=_body_encoding(operation),
+        idempotent=operation.idempotent_effective,
+        idempotency_header=operation.idempotency_header,
+        response_schema=json_bytes(operation.response_schema) if operation.response_schema is not None else None,
+        resilience=_resilience(operation.resilience_effective(template)) if own else shared,
+        scoped=own,
+    )
+
+
+def _parameter(parameter: Parameter) -> ParameterPlan:
+    schema = parameter.value_schema
+    return ParameterPlan(
+        name=intern(parameter.name),
+        location=parameter.location,
+        type=parameter.type,
+        required=parameter.is_required,
+        key=intern(f"{encode_component(parameter.name)}=") if parameter.location == "query" else "",
+        default=parameter.default if parameter.has_default else msgspec.UNSET,
+        enum=tuple(parameter.enum) if parameter.enum is not None else None,
+        schema=json_bytes(schema) if schema is not None else None,
+    )
+
+
+def _body_encoding(operation: Operation) -> BodyEncoding | None:
+    body = [parameter for parameter in operation.parameters if parameter.location == "body"]
+    if not body:
+        return None
+    return "whole" if body[0].whole_body else operation.body_encoding
+
+
+def _resilience(resilience: Resilience) -> ResiliencePlan:
+    return ResiliencePlan(**resilience.model_dump())

@@ -1,0 +1,93 @@
+"""Plans: a template compiled into what an execution needs, small enough that a worker keeps thousands.
+
+Names, descriptions and help stay in the document. Everything that can be settled once is: the path is split, query
+names are encoded, defaults and operation overrides are merged, schemas are kept as text until something is checked.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+AuthKind = Literal["none", "api_key", "basic", "bearer", "oauth2"]
+Location = Literal["path", "query", "header", "body"]
+ParameterType = Literal["string", "number", "integer", "boolean", "array", "object"]
+BodyEncoding = Literal["json", "form", "multipart", "whole"]
+Backoff = Literal["none", "linear", "exponential"]
+
+
+class AuthPlan(msgspec.Struct, frozen=True, gc=False):
+    """How credentials travel. `fields` are the credential fields that are sent, in the kind's own order.
+
+    `header` is the credential's own header, empty where it goes to the query.
+    """
+
+    kind: AuthKind
+    fields: tuple[str, ...] = ()
+    header: str = ""
+    prefix: str = ""
+    query_parameter: str = ""
+
+
+class CredentialPlan(msgspec.Struct, frozen=True, gc=False):
+    """One field of the credential schema."""
+
+    name: str
+    required: bool
+    sensitive: bool
+    default: str | None
+
+
+class ParameterPlan(msgspec.Struct, frozen=True, gc=False):
+    """One parameter. `key` is its encoded `name=` for a query; `schema` is JSON text."""
+
+    name: str
+    location: Location
+    type: ParameterType
+    required: bool
+    key: str
+    default: Any = msgspec.UNSET
+    enum: tuple[Any, ...] | None = None
+    schema: bytes | None = None
+
+
+class ResiliencePlan(msgspec.Struct, frozen=True, gc=False):
+    """The numbers of DIBOP's resilience; delays and times in seconds."""
+
+    timeout_seconds: float
+    max_retries: int
+    retry_delay_seconds: float
+    retry_backoff: Backoff
+    rate_limit_per_minute: int
+    circuit_breaker_threshold: int
+    circuit_breaker_recovery_seconds: float
+
+
+class OperationPlan(msgspec.Struct, frozen=True, gc=False):
+    """One operation. The path is `literals[0] + path_names[0]'s value + literals[1] + …`.
+
+    `scoped` is true where the operation overrides the connector's limits, and so has limits of its own.
+    """
+
+    name: str
+    method: str
+    literals: tuple[str, ...]
+    path_names: tuple[str, ...]
+    parameters: tuple[ParameterPlan, ...]
+    body_encoding: BodyEncoding | None
+    idempotent: bool
+    idempotency_header: str | None
+    response_schema: bytes | None
+    resilience: ResiliencePlan
+    scoped: bool = False
+
+
+class ConnectorPlan(msgspec.Struct, frozen=True, gc=False):
+    """One version of a connector. `base_url` may carry `{field}` placeholders."""
+
+    slug: str
+    base_url: str
+    auth: AuthPlan
+    credential_fields: tuple[CredentialPlan, ...]
+    operations: dict[str, OperationPlan]

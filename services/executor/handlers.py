@@ -1,0 +1,154 @@
+"""The use cases: execute an operation, test a draft's. From a request's bytes to a reply's, free of any bus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final, Protocol, TypeVar
+
+import msgspec
+
+from services.executor.attempts import Sender
+from services.executor.domain.reply import Result, encode_reply, encode_reply_in_parts
+from services.executor.domain.request import build_request
+from services.executor.domain.response import Decoded, decode_response, visible_headers
+from services.executor.domain.schemas import SchemaCache
+from services.executor.domain.timing import check_timeout, deadline_passed, whole_schedule
+from services.executor.resolve import Resolver, Route, RouteKey
+from shared.contracts.errors import DibopError
+from shared.contracts.execution import (
+    DEFAULT_DEADLINE_MS,
+    MAX_REQUEST_BYTES,
+    DraftExecutionRequest,
+    ExecutionRequest,
+    ResponseBody,
+)
+
+T = TypeVar("T")
+
+_EMPTY: Final = ExecutionRequest()
+_decode_request: Final = msgspec.json.Decoder(ExecutionRequest).decode
+_decode_draft: Final = msgspec.json.Decoder(DraftExecutionRequest).decode
+_SHAPE: Final = 'Send {"parameters": {…}, "headers": {…}, "timeout": seconds}, all optional.'
+_DRAFT_SHAPE: Final = "Send owner and digest, and what an execution takes."
+
+
+class Parts(Protocol):
+    """Where bodies lie that are too large for a reply."""
+
+    async def store(self, enterprise: str, body: Decoded) -> ResponseBody: ...
+
+
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """A request as it arrived. `arrived` is a time of `monotonic`, `waits` the seconds that the caller waits."""
+
+    request_id: str
+    key: RouteKey
+    body: bytes
+    arrived: float
+    waits: float | None
+    idempotency_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What executions need. `max_reply_bytes` is the most that one message may carry."""
+
+    resolver: Resolver
+    sender: Sender
+    schemas: SchemaCache
+    parts: Parts
+    max_reply_bytes: int
+
+
+async def execute(call: Call, ports: Ports) -> bytes:
+    """Run a published operation; the encoded reply, or a DibopError."""
+    _check_deadline(call)
+    body = call.body
+    request = _decode(_decode_request, body, _SHAPE) if body else _EMPTY
+    check_timeout(request.timeout)
+    route = ports.resolver.known(call.key)
+    if route is None:
+        route = await _in_time(call, ports.resolver.resolve(call.key))
+    return await _run(call, request, route, ports)
+
+
+async def execute_draft(call: Call, ports: Ports) -> bytes:
+    """Run an operation of a draft's document with the test credentials that the request brings."""
+    _check_deadline(call)
+    draft = _decode(_decode_draft, call.body, _DRAFT_SHAPE)
+    check_timeout(draft.timeout)
+    route = await _in_time(call, ports.resolver.resolve_draft(call.key[0], draft))
+    request = ExecutionRequest(draft.parameters, draft.headers, draft.timeout)
+    return await _run(call, request, route, ports)
+
+
+async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports) -> bytes:
+    operation = route.operation
+    http_request = build_request(
+        operation,
+        route.target,
+        request.parameters,
+        request.headers,
+        idempotency_key=call.idempotency_key,
+        schemas=ports.schemas,
+    )
+    waits = call.waits if call.waits is not None else whole_schedule(operation.resilience, request.timeout)
+    sent = await ports.sender.send(
+        http_request, operation, route.scope, limit=request.timeout, deadline=call.arrived + waits
+    )
+    response = sent.response
+    result = Result(
+        request_id=call.request_id,
+        connector=route.scope.connector,
+        version=route.version,
+        operation=operation.name,
+        connection=route.connection,
+        status=response.status,
+        headers=visible_headers(response.headers, route.target.credentials.secrets),
+        attempts=sent.attempts,
+        retry_after_ms=sent.retry_after_ms,
+        body=decode_response(response, operation.response_schema, ports.schemas),
+    )
+    encoded = encode_reply(result, _since(call), max_bytes=ports.max_reply_bytes)
+    if encoded is not None:
+        return encoded
+    parts = await ports.parts.store(route.scope.enterprise, result.body)
+    return encode_reply_in_parts(result, _since(call), parts, max_bytes=ports.max_reply_bytes)
+
+
+def _check_deadline(call: Call) -> None:
+    """Nothing is computed for a caller that is gone; a request may have waited in the queue."""
+    if call.waits is not None and call.arrived + call.waits <= monotonic():
+        raise deadline_passed()
+
+
+def _decode(decode: Any, body: bytes, shape: str) -> Any:
+    if len(body) > MAX_REQUEST_BYTES:
+        raise DibopError(
+            "invalid-request",
+            f"The body has {len(body):,} bytes, and at most {MAX_REQUEST_BYTES:,} are allowed. Send less at once.",
+        )
+    try:
+        return decode(body)
+    except msgspec.ValidationError as error:
+        raise DibopError("invalid-request", f"The body has the wrong shape: {error}. {shape}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DibopError("invalid-request", f"The body is not JSON that can be read: {error}. {shape}") from None
+
+
+async def _in_time(call: Call, work: Coroutine[Any, Any, T]) -> T:
+    waits = call.waits if call.waits is not None else DEFAULT_DEADLINE_MS / 1000
+    try:
+        async with asyncio.timeout(call.arrived + waits - monotonic()) as limit:
+            return await work
+    except TimeoutError:
+        if limit.expired():
+            raise deadline_passed() from None
+        raise
+
+
+def _since(call: Call) -> float:
+    return round((monotonic() - call.arrived) * 1000, 3)

@@ -1,0 +1,175 @@
+"""From a request's subject and headers to what runs: route lookups that cost one dictionary access once known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+
+from services.executor.credentials import Vault
+from services.executor.domain.plan import ConnectorPlan, OperationPlan
+from services.executor.domain.request import Target
+from services.executor.domain.resolution import Ask, Choice, Found, check_headers, choose
+from services.executor.domain.scope import Scope
+from services.executor.plans import Plans
+from shared.contracts import subjects
+from shared.contracts.errors import DibopError
+from shared.contracts.execution import DraftExecutionRequest
+from shared.contracts.names import PLATFORM, did_you_mean, is_slug
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry
+
+T_co = TypeVar("T_co", covariant=True)
+
+RouteKey = tuple[str, str | None, str | None]
+"""A request's subject, connection header and version header."""
+DRAFT_VERSION: Final = "draft"
+_LOOKALIKES: Final = 200
+_MENDED_BY_READING: Final = frozenset(
+    {"unknown-connector", "unknown-version", "unknown-operation", "unknown-connection", "connection-required"}
+)
+
+
+class Mirror(Protocol[T_co]):
+    """A KV bucket's entries in memory."""
+
+    def get(self, key: str) -> T_co | None: ...
+    def under(self, prefix: str) -> Iterator[tuple[str, T_co]]: ...
+    async def read(self, key: str) -> T_co | None: ...
+
+
+class Route(msgspec.Struct, frozen=True, gc=False):
+    """Everything about a request that does not differ from one to the next. `connection` is a name."""
+
+    version: str
+    connection: str | None
+    operation: OperationPlan
+    target: Target
+    scope: Scope
+
+
+class Resolver:
+    """Finds routes and remembers them until catalogue or connections change."""
+
+    def __init__(
+        self,
+        catalogue: Mirror[CatalogueEntry],
+        connections: Mirror[ConnectionEntry],
+        plans: Plans,
+        vault: Vault,
+        *,
+        max_routes: int = 50_000,
+    ) -> None:
+        self._catalogue = catalogue
+        self._connections = connections
+        self._plans = plans
+        self._vault = vault
+        self._max_routes = max_routes
+        self._routes: dict[RouteKey, Route] = {}
+        self._changes = 0
+
+    def known(self, key: RouteKey) -> Route | None:
+        return self._routes.get(key)
+
+    def forget(self, _key: str, _value: object) -> None:
+        """Something in catalogue or connections has changed."""
+        self._changes += 1
+        self._routes.clear()
+
+    async def resolve(self, key: RouteKey) -> Route:
+        """Find the route; what the mirror does not know is read from the buckets once before it is unknown."""
+        ask = read_ask(key)
+        check_headers(ask)
+        changes = self._changes
+        try:
+            route = await self._route(ask, self._mirrored(ask))
+        except DibopError as error:
+            if error.code not in _MENDED_BY_READING or not is_slug(ask.connector):
+                raise
+            route = await self._route(ask, await self._read(ask))
+        if changes == self._changes:
+            if len(self._routes) >= self._max_routes:
+                self._routes.clear()
+            self._routes[key] = route
+        return route
+
+    async def resolve_draft(self, subject: str, draft: DraftExecutionRequest) -> Route:
+        """The route of a draft's test, from the document and the credentials that the request carries."""
+        ask = read_ask((subject, None, None))
+        plan = await self._plans.get(draft.digest)
+        if plan.slug != ask.connector:
+            raise DibopError(
+                "invalid-request",
+                f"The document {draft.digest} is of connector {plan.slug!r}, and the subject names "
+                f"{ask.connector[:80]!r}. Send it to the connector's own subject.",
+            )
+        operation = _operation(plan, ask, DRAFT_VERSION)
+        target = self._vault.test_target(plan, ask.enterprise, draft.owner, draft.credentials)
+        session = draft.credentials.id if draft.credentials is not None else None
+        scope = Scope(ask.enterprise, draft.owner, plan.slug, session, draft=True)
+        return Route(DRAFT_VERSION, None, operation, target, scope)
+
+    async def _route(self, ask: Ask, found: Found) -> Route:
+        choice = choose(
+            ask, found, connectors=lambda: self._connector_names(ask), connections=lambda: self._connection_names(ask)
+        )
+        plan = await self._plans.get(choice.version.digest)
+        operation = _operation(plan, ask, choice.version.version)
+        target = self._vault.target_of(plan, choice.version.digest, ask.enterprise, choice.connection)
+        return _route(ask, choice, operation, target)
+
+    def _mirrored(self, ask: Ask) -> Found:
+        return Found(
+            self._connections.get(_connection_key(ask)),
+            self._catalogue.get(subjects.catalogue_key(ask.enterprise, ask.connector)),
+            self._catalogue.get(subjects.catalogue_key(PLATFORM, ask.connector)),
+        )
+
+    async def _read(self, ask: Ask) -> Found:
+        return Found(
+            await self._connections.read(_connection_key(ask)),
+            await self._catalogue.read(subjects.catalogue_key(ask.enterprise, ask.connector)),
+            await self._catalogue.read(subjects.catalogue_key(PLATFORM, ask.connector)),
+        )
+
+    def _connection_names(self, ask: Ask) -> Iterator[str]:
+        prefix = subjects.connection_key(ask.enterprise, ask.connector, "")
+        return (entry.name for _, entry in self._connections.under(prefix))
+
+    def _connector_names(self, ask: Ask) -> list[str]:
+        """Names that look like what was asked for, else some: comparing all of a large catalogue would take long."""
+        names = sorted(
+            {entry.slug for owner in (ask.enterprise, PLATFORM) for _, entry in self._catalogue.under(f"{owner}.")}
+        )
+        start, length = ask.connector[:1], len(ask.connector)
+        alike = [name for name in names if name[0] == start and abs(len(name) - length) <= 3]
+        return (alike or names)[:_LOOKALIKES]
+
+
+def read_ask(key: RouteKey) -> Ask:
+    """What a request names, or `invalid-request`."""
+    subject, connection, version = key
+    address = subjects.parse(subject)
+    return Ask(address.enterprise, address.first, address.second, connection, version)
+
+
+def _connection_key(ask: Ask) -> str:
+    return subjects.connection_key(ask.enterprise, ask.connector, ask.connection_name)
+
+
+def _operation(plan: ConnectorPlan, ask: Ask, version: str) -> OperationPlan:
+    operation = plan.operations.get(ask.operation)
+    if operation is None:
+        raise DibopError(
+            "unknown-operation",
+            f"Version {version} of connector {plan.slug!r} has no operation {ask.operation[:80]!r}. "
+            f"{did_you_mean(ask.operation, plan.operations, 'operation')}",
+        )
+    return operation
+
+
+def _route(ask: Ask, choice: Choice, operation: OperationPlan, target: Target) -> Route:
+    connection = choice.connection
+    scope = Scope(ask.enterprise, choice.owner, ask.connector, connection.id if connection is not None else None)
+    name = connection.name if connection is not None else None
+    return Route(choice.version.version, name, operation, target, scope)
