@@ -1,0 +1,1 @@
+"""The registry: owns drafts, published versions, connections and the audit log."""

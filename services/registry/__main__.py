@@ -1,0 +1,47 @@
+"""`python -m services.registry` serves; `python -m services.registry migrate` migrates the database."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import uvloop
+from pydantic import ValidationError
+
+from services.registry import app
+from services.registry.settings import RegistrySettings
+from shared.messaging.service import BusClosedError
+from shared.persistence.migrate import NotMigratedError
+from shared.settings import DatabaseSettings
+from shared.telemetry.logging import configure
+
+_USAGE = "usage: python -m services.registry [migrate]"
+
+
+def main(arguments: Sequence[str]) -> int:
+    try:
+        match list(arguments):
+            case []:
+                settings = RegistrySettings()
+                configure(settings, "registry")
+                uvloop.run(app.run(settings))
+            case ["migrate"]:
+                address = DatabaseSettings().database_url
+                before = uvloop.run(app.migrate(address))
+                sys.stderr.write(f"registry: revision {before.current or 'none'} to {before.head}\n")
+            case _:
+                sys.stderr.write(f"{_USAGE}\n")
+                return 2
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            name = "_".join(["DIBOP", *(str(part).upper() for part in problem["loc"])])
+            sys.stderr.write(f"registry: {name}: {problem['msg']}\n")
+        return 1
+    except (ValueError, NotMigratedError, BusClosedError) as error:
+        sys.stderr.write(f"registry: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

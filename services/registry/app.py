@@ -1,0 +1,96 @@
+"""Wiring: the one place that makes the registry's connections."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from services.registry.bus import NatsProjections, serve
+from services.registry.handlers.projections import finish
+from services.registry.settings import RegistrySettings
+from services.registry.store import SqlStore
+from shared.contracts.subjects import CONNECTIONS_BUCKET, EVENTS_STREAM, TEMPLATES_BUCKET
+from shared.messaging.bootstrap import key_value_stream, object_stream, wait_for_bus
+from shared.messaging.relay import OutboxRelay
+from shared.messaging.service import CommandService, run_until_signalled
+from shared.persistence.engine import Database
+from shared.persistence.migrate import MigrationStatus, require_head, upgrade
+from shared.security.principals import TokenVerifier
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+STREAMS: Final = (EVENTS_STREAM, key_value_stream(CONNECTIONS_BUCKET), object_stream(TEMPLATES_BUCKET))
+
+log = structlog.get_logger("registry")
+
+
+async def run(settings: RegistrySettings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    database = Database.open(settings.database_url)
+    try:
+        await _prepare(database, settings)
+        await run_until_signalled(build(settings, database))
+    finally:
+        await database.close()
+
+
+async def migrate(database_url: str) -> MigrationStatus:
+    """Bring the database to the newest revision; the answer is where it stood before."""
+    database = Database.open(database_url)
+    try:
+        return await upgrade(database, MIGRATIONS)
+    finally:
+        await database.close()
+
+
+def build(settings: RegistrySettings, database: Database) -> CommandService:
+    """The registry over a migrated database, not started yet."""
+    if settings.token_key_file is None:
+        raise ValueError("DIBOP_TOKEN_KEY_FILE is not set: the registry needs the public keys that sign tokens.")
+    service = CommandService(
+        "registry", settings, TokenVerifier.load(settings.token_key_file), version("dibop-connectors")
+    )
+    store = SqlStore(database)
+    projections = NatsProjections(lambda: service.js)
+    serve(service, store, projections)
+    tasks: list[asyncio.Task[None]] = []
+    relays: list[OutboxRelay] = []
+
+    async def start() -> None:
+        await wait_for_bus(service.nc, STREAMS)
+        await finish(store, projections)
+        relay = OutboxRelay(database, service.js)
+        relay.start()
+        relays.append(relay)
+        tasks.append(asyncio.create_task(_repair(store, projections, settings.projection_repair_seconds)))
+
+    async def stop() -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for relay in relays:
+            await relay.stop()
+
+    service.on_start(start)
+    service.on_stop(stop)
+    return service
+
+
+async def _prepare(database: Database, settings: RegistrySettings) -> None:
+    if settings.migrate_at_start:
+        await upgrade(database, MIGRATIONS)
+    else:
+        await require_head(database, MIGRATIONS)
+
+
+async def _repair(store: SqlStore, projections: NatsProjections, every_seconds: float) -> None:
+    """Finish projections that failed while the process went on, as when NATS was away for a moment."""
+    while True:
+        await asyncio.sleep(every_seconds)
+        try:
+            await finish(store, projections)
+        except Exception:  # whatever it was, the next round tries again
+            log.exception("projections could not be finished, and will be tried again", seconds=every_seconds)

@@ -1,0 +1,56 @@
+"""Versions: their order, which one a policy takes, and the state of a connector that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol, TypeVar
+
+from shared.contracts.commands import ConnectorState
+from shared.contracts.projections import VersionState
+
+_STATES: Final[Sequence[VersionState]] = ("published", "deprecated", "unpublished", "retired")
+MAX_REVISION: Final = 2**31 - 1
+OFFERED: Final[frozenset[VersionState]] = frozenset({"published", "deprecated"})
+"""States in which a version takes new connections."""
+
+
+class HasVersion(Protocol):
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def state(self) -> VersionState: ...
+
+
+V = TypeVar("V", bound=HasVersion)
+
+
+def number(version: str) -> tuple[int, ...]:
+    """`1.10.0` as numbers that compare as versions do."""
+    return tuple(int(part) for part in version.split("."))
+
+
+def in_order(versions: Iterable[V]) -> list[V]:
+    """Oldest first."""
+    return sorted(versions, key=lambda each: number(each.version))
+
+
+def latest(versions: Iterable[V]) -> V | None:
+    """The highest published version, else the highest in the best other state."""
+    return max(versions, key=lambda each: (-_STATES.index(each.state), number(each.version)), default=None)
+
+
+def chosen(versions: Iterable[V], policy: str) -> V | None:
+    """The version that a connection with `policy` (`^1`, or `1.2.0`) takes now."""
+    major = policy.removeprefix("^")
+    return latest(
+        each
+        for each in versions
+        if each.state in OFFERED and (each.version == policy or each.version.split(".")[0] == major)
+    )
+
+
+def connector_state(versions: Iterable[HasVersion]) -> ConnectorState:
+    """The best state of any version; `draft` where there is none."""
+    states = {each.state for each in versions}
+    return next((state for state in _STATES if state in states), "draft")

@@ -1,0 +1,224 @@
+"""Connections: a connector with an enterprise's credentials, sealed where the registry cannot open them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from services.registry.domain.connections import check_fields, check_origin, visible_fields
+from services.registry.domain.enterprises import require_enterprise
+from services.registry.domain.pages import fitting
+from services.registry.domain.templates import require_valid
+from services.registry.domain.versions import chosen, in_order
+from services.registry.handlers import audit
+from services.registry.handlers.access import admit, owners, sees_drafts
+from services.registry.handlers.connectors import suggestion
+from services.registry.handlers.drafts import SOURCE
+from services.registry.handlers.ports import (
+    Caller,
+    ConnectionKey,
+    ConnectionRecord,
+    Document,
+    Projections,
+    Store,
+    VersionRecord,
+    Work,
+)
+from services.registry.handlers.projections import project_connection
+from shared.contracts.clock import utc_now
+from shared.contracts.commands import (
+    Connection,
+    ConnectionDeleted,
+    ConnectionPage,
+    CreateConnection,
+    DeleteConnection,
+    ListConnections,
+)
+from shared.contracts.errors import DibopError
+from shared.contracts.events import Event
+from shared.contracts.names import did_you_mean, is_slug, is_token
+from shared.security.principals import Action
+
+log = structlog.get_logger("registry")
+
+_SEPARATOR: Final = "."
+
+
+async def create(store: Store, projections: Projections, caller: Caller, command: CreateConnection) -> Connection:
+    """Make a connection and answer once executors can read it. Repeating the very command answers the same."""
+    admit(caller, Action.MANAGE_CONNECTIONS)
+    require_enterprise(caller.enterprise)
+    async with store.read() as work:
+        document = await _document_for(work, caller, command)
+    template = require_valid(command.connector, document)
+    check_fields(template, command)
+    check_origin(template, command)
+    wanted = _record(caller, command)
+    async with store.write() as work:
+        record, created = await _create(work, caller, wanted)
+    await project_connection(store, projections, _key(record))
+    log.info(
+        "connection created" if created else "connection was there",
+        **_named(record),
+        actor=caller.subject,
+        request_id=caller.request_id,
+    )
+    return _shown(record)
+
+
+async def page(store: Store, caller: Caller, query: ListConnections) -> ConnectionPage:
+    """The enterprise's connections by connector and name; `after` is `<connector>.<name>`, as `next_after` gives it."""
+    admit(caller, Action.READ)
+    after = None if query.after is None else _read_after(query.after)
+    async with store.read() as work:
+        found = await work.connections.page(
+            caller.enterprise, connector=query.connector, after=after, limit=query.limit + 1
+        )
+    rows, more = fitting([_shown(record) for record in found], query.limit)
+    return ConnectionPage(
+        connections=rows, next_after=f"{rows[-1].connector}{_SEPARATOR}{rows[-1].name}" if more else None
+    )
+
+
+async def delete(
+    store: Store, projections: Projections, caller: Caller, command: DeleteConnection
+) -> ConnectionDeleted:
+    """Erase a connection and answer once executors no longer find it."""
+    admit(caller, Action.MANAGE_CONNECTIONS)
+    require_enterprise(caller.enterprise)
+    key = ConnectionKey(caller.enterprise, command.connector, command.name)
+    async with store.write() as work:
+        record = await work.connections.find(key)
+        if record is None or not await work.connections.delete(record, at=utc_now(), by=caller.subject):
+            raise await _no_connection(work, key)
+        await _tell(work, caller, record, "connection.delete", "deleted")
+    await project_connection(store, projections, key)
+    log.info("connection deleted", **_named(record), actor=caller.subject, request_id=caller.request_id)
+    return ConnectionDeleted(id=record.id, connector=record.connector, name=record.name)
+
+
+async def _create(work: Work, caller: Caller, wanted: ConnectionRecord) -> tuple[ConnectionRecord, bool]:
+    """The connection as it stands then, and whether it is new."""
+    if await work.connections.create(wanted):
+        await _tell(work, caller, wanted, "connection.create", "created")
+        return wanted, True
+    existing = await work.connections.find(_key(wanted))
+    if existing is not None and _is_same(existing, wanted):
+        return existing, False
+    if existing is not None:
+        raise DibopError(
+            "already-exists",
+            f"{wanted.enterprise!r} has a connection {wanted.name!r} of {wanted.connector!r} already, made by "
+            f"{existing.created_by!r} at {existing.created_at}. Choose another name, or delete that one first.",
+        )
+    raise DibopError(
+        "already-exists",
+        f"The connection id {wanted.id} is taken. Seal the credentials under a new UUID and send them again.",
+    )
+
+
+async def _document_for(work: Work, caller: Caller, command: CreateConnection) -> Document:
+    """The document whose credentials the connection holds: what its policy takes now, else the draft."""
+    owner, slug = command.owner, command.connector
+    if owner in owners(caller.enterprise):
+        versions = await work.versions.of(owner, slug)
+        if (version := chosen(versions, command.version_policy)) is not None:
+            return await work.versions.document(owner, slug, version.version)
+        if versions:
+            raise _no_version(command, versions)
+        if sees_drafts(caller.principal, owner) and (draft := await work.drafts.current(owner, slug)):
+            document = await work.drafts.document(owner, slug, draft.revision)
+            if document is not None:
+                return document
+    raise DibopError(
+        "not-found",
+        f"{caller.enterprise!r} sees no connector {slug!r} of {owner!r}. {await suggestion(work, caller, slug)}",
+    )
+
+
+def _no_version(command: CreateConnection, versions: list[VersionRecord]) -> DibopError:
+    names = ", ".join(f"{each.version} ({each.state})" for each in in_order(versions)[-10:])
+    return DibopError(
+        "not-found",
+        f"No version of {command.connector!r} that takes new connections fits {command.version_policy!r}. "
+        f"There is: {names}. Choose another version policy.",
+    )
+
+
+async def _no_connection(work: Work, key: ConnectionKey) -> DibopError:
+    others = await work.connections.page(key.enterprise, connector=key.connector, after=None, limit=1000)
+    return DibopError(
+        "not-found",
+        f"{key.enterprise!r} has no connection {key.name!r} of {key.connector!r}. "
+        + did_you_mean(key.name, (each.name for each in others), "connection of this connector"),
+    )
+
+
+async def _tell(work: Work, caller: Caller, record: ConnectionRecord, action: str, what: str) -> None:
+    said = {"id": record.id, "connector": record.connector, "owner": record.owner, "name": record.name}
+    kept = {**said, "origin": record.origin, "version_policy": record.version_policy}
+    await audit.record(work, caller, action, ("connection", f"{record.connector}{_SEPARATOR}{record.name}"), kept)
+    await work.emit(Event(record.enterprise, "connection", record.id, what, SOURCE, {**said, "actor": caller.subject}))
+
+
+def _record(caller: Caller, command: CreateConnection) -> ConnectionRecord:
+    return ConnectionRecord(
+        id=command.id,
+        enterprise=caller.enterprise,
+        connector=command.connector,
+        owner=command.owner,
+        name=command.name,
+        version_policy=command.version_policy,
+        origin=command.origin,
+        kid=command.kid,
+        values=command.values,
+        sealed=command.sealed,
+        masked=command.masked,
+        created_by=caller.subject,
+        created_at=utc_now(),
+    )
+
+
+def _is_same(existing: ConnectionRecord, wanted: ConnectionRecord) -> bool:
+    """True where the same command came twice, as it does after a lost answer."""
+    return (existing.id, existing.owner, existing.version_policy, existing.values, existing.sealed) == (
+        wanted.id,
+        wanted.owner,
+        wanted.version_policy,
+        wanted.values,
+        wanted.sealed,
+    )
+
+
+def _shown(record: ConnectionRecord) -> Connection:
+    return Connection(
+        id=record.id,
+        enterprise=record.enterprise,
+        connector=record.connector,
+        owner=record.owner,
+        name=record.name,
+        version_policy=record.version_policy,
+        origin=record.origin,
+        fields=visible_fields(record.values, record.sealed, record.masked),
+        created_by=record.created_by,
+        created_at=record.created_at,
+    )
+
+
+def _key(record: ConnectionRecord) -> ConnectionKey:
+    return ConnectionKey(record.enterprise, record.connector, record.name)
+
+
+def _named(record: ConnectionRecord) -> dict[str, str]:
+    return {"enterprise": record.enterprise, "connector": record.connector, "connection": record.name}
+
+
+def _read_after(after: str) -> tuple[str, str]:
+    connector, _, name = after.partition(_SEPARATOR)
+    if not is_slug(connector) or not is_token(name):
+        raise DibopError(
+            "invalid-request",
+            f"`after` is {after[:150]!r}; it must be the `next_after` of the page before, <connector>.<name>.",
+        )
+    return connector, name

@@ -1,0 +1,226 @@
+"""What the use cases need from outside: a store of units of work, and the projections that executors read."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from services.registry.domain.drafts import Revision
+from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, Scope
+from shared.contracts.events import Event
+from shared.contracts.projections import ConnectionEntry, VersionState
+from shared.security.principals import Principal
+
+Document: TypeAlias = dict[str, Any]
+"""A template as its author wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who commands, for which enterprise (the subject's), in which request."""
+
+    principal: Principal
+    enterprise: str
+    request_id: str
+
+    @property
+    def subject(self) -> str:
+        return self.principal.subject
+
+
+@dataclass(frozen=True, slots=True)
+class DraftState:
+    """A draft to be written: its revision, what lists show of it, and its document."""
+
+    revision: Revision
+    name: str
+    type: str
+    document: Document
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRecord:
+    """A published version without its document."""
+
+    owner: str
+    slug: str
+    version: str
+    digest: str
+    scope: Scope
+    revision: int
+    publication_id: str
+    published_by: str
+    published_at: str
+    notes: str = ""
+    state: VersionState = "published"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorSummary:
+    """What lists show of a connector's published versions."""
+
+    name: str
+    type: str
+    state: ConnectorState
+    latest_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRecord:
+    """A connection. `sealed` is ciphertext that the registry cannot open, `masked` tails of at most 4 characters."""
+
+    id: str
+    enterprise: str
+    connector: str
+    owner: str
+    name: str
+    version_policy: str
+    origin: str
+    kid: str
+    values: Mapping[str, str]
+    sealed: Mapping[str, str]
+    masked: Mapping[str, str]
+    created_by: str
+    created_at: str
+    generation: int = 0
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ConnectionKey:
+    """Where a connection stands in the projection."""
+
+    enterprise: str
+    connector: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """An audit entry to be written; `entry_id` makes a repeat harmless."""
+
+    entry_id: str
+    at: str
+    actor: str
+    enterprise: str
+    action: str
+    noun: str
+    identifier: str
+    details: Mapping[str, Any]
+    request_id: str
+
+
+class Drafts(Protocol):
+    async def current(self, owner: str, slug: str, *, lock: bool = False) -> Revision | None:
+        """The draft's newest revision; with `lock` nobody else changes the connector until this work ends."""
+
+    async def document(self, owner: str, slug: str, revision: int) -> Document | None:
+        """A revision's document as it was saved."""
+
+    async def digest(self, owner: str, slug: str, revision: int) -> str | None: ...
+
+    async def create(self, owner: str, slug: str, draft: DraftState) -> bool:
+        """Write the first revision; False where somebody else made the draft meanwhile."""
+
+    async def advance(self, owner: str, slug: str, draft: DraftState) -> None:
+        """Write a further revision of a draft that is locked."""
+
+
+class Versions(Protocol):
+    async def of(self, owner: str, slug: str) -> list[VersionRecord]:
+        """All versions, in no certain order."""
+
+    async def document(self, owner: str, slug: str, version: str) -> Document: ...
+
+    async def by_publication(self, publication_id: str) -> VersionRecord | None: ...
+
+    async def add(self, record: VersionRecord, document: Document) -> None: ...
+
+    async def generation(self, owner: str, slug: str) -> int: ...
+
+    async def summarise(self, owner: str, slug: str, summary: ConnectorSummary) -> None:
+        """Write what lists show, under the connector's next generation."""
+
+
+class Connectors(Protocol):
+    async def page(
+        self, enterprise: str, *, drafts: bool, search: str | None, after: str | None, limit: int
+    ) -> list[ConnectorRow]:
+        """The enterprise's own and what the catalogue offers it, by slug; own drafts only with `drafts`."""
+
+
+class Connections(Protocol):
+    async def find(self, key: ConnectionKey) -> ConnectionRecord | None: ...
+
+    async def create(self, record: ConnectionRecord) -> bool:
+        """Write it with the name's next generation; False where its name or id is taken."""
+
+    async def delete(self, record: ConnectionRecord, *, at: str, by: str) -> bool:
+        """Make it a tombstone without values and ciphertexts; False where somebody else did so meanwhile."""
+
+    async def page(
+        self, enterprise: str, *, connector: str | None, after: tuple[str, str] | None, limit: int
+    ) -> list[ConnectionRecord]:
+        """By connector and name, after the given pair."""
+
+    async def generation(self, key: ConnectionKey) -> int:
+        """The newest generation of this name, tombstones included; 0 where there never was one."""
+
+    async def unprojected(self, limit: int) -> list[ConnectionKey]:
+        """Names whose newest generation is not known to stand in the projection."""
+
+    async def mark_projected(self, key: ConnectionKey, generation: int) -> None: ...
+
+
+class Audit(Protocol):
+    async def append(self, record: AuditRecord) -> bool:
+        """Write an entry; False where one of this id is there already."""
+
+    async def page(
+        self, enterprise: str, *, before: int | None, noun: str | None, identifier: str | None, limit: int
+    ) -> list[AuditEntry]:
+        """Newest first."""
+
+
+class Work(Protocol):
+    """One transaction: everything in it happens, or nothing."""
+
+    @property
+    def drafts(self) -> Drafts: ...
+
+    @property
+    def versions(self) -> Versions: ...
+
+    @property
+    def connectors(self) -> Connectors: ...
+
+    @property
+    def connections(self) -> Connections: ...
+
+    @property
+    def audit(self) -> Audit: ...
+
+    async def emit(self, event: Event) -> None:
+        """Send `event` once this transaction is committed."""
+
+
+class Store(Protocol):
+    def read(self) -> AbstractAsyncContextManager[Work]:
+        """A snapshot to read from."""
+
+    def write(self) -> AbstractAsyncContextManager[Work]:
+        """A transaction, committed at the end of the block and rolled back by an exception."""
+
+
+class Projections(Protocol):
+    async def put_document(self, digest: str, content: bytes) -> None:
+        """Have the document stand in the object store under its digest."""
+
+    async def sync_connection(
+        self, key: ConnectionKey, read: Callable[[], Awaitable[ConnectionEntry | None]]
+    ) -> ConnectionEntry | None:
+        """Have the projection hold what `read` gives (None: nothing), and answer that.
+
+        `read` is called again where another writer came between, so that the last writer has read last.
+        """

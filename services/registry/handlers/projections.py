@@ -1,0 +1,60 @@
+"""Projections: what executors read always follows the database, however writers and crashes interleave."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import structlog
+
+from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Projections, Store
+from shared.contracts.projections import ConnectionEntry
+
+log = structlog.get_logger("registry")
+
+_BATCH: Final = 100
+
+
+async def project_connection(store: Store, projections: Projections, key: ConnectionKey) -> None:
+    """Have the projection hold the connection as the database does now, or nothing where it is gone."""
+    generation = 0
+
+    async def read() -> ConnectionEntry | None:
+        nonlocal generation
+        async with store.read() as work:
+            record = await work.connections.find(key)
+            generation = await work.connections.generation(key)
+        return None if record is None else _entry(record)
+
+    await projections.sync_connection(key, read)
+    async with store.write() as work:
+        await work.connections.mark_projected(key, generation)
+
+
+async def finish(store: Store, projections: Projections) -> int:
+    """Project what a crash left between commit and projection; the answer says how many there were."""
+    finished = 0
+    while True:
+        async with store.read() as work:
+            keys = await work.connections.unprojected(_BATCH)
+        if not keys:
+            return finished
+        for key in keys:
+            await project_connection(store, projections, key)
+            log.info("projection finished", enterprise=key.enterprise, connector=key.connector, connection=key.name)
+        finished += len(keys)
+
+
+def _entry(record: ConnectionRecord) -> ConnectionEntry:
+    return ConnectionEntry(
+        id=record.id,
+        enterprise=record.enterprise,
+        connector=record.connector,
+        owner=record.owner,
+        name=record.name,
+        generation=record.generation,
+        version_policy=record.version_policy,
+        origin=record.origin,
+        kid=record.kid,
+        values=dict(record.values),
+        sealed=dict(record.sealed),
+    )

@@ -1,0 +1,22 @@
+"""The registry's settings, read from `DIBOP_…` environment variables."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from shared.settings import DatabaseSettings, ServiceSettings
+
+
+class RegistrySettings(ServiceSettings, DatabaseSettings):
+    """What the registry needs besides bus and database."""
+
+    migrate_at_start: bool = Field(
+        True,
+        description="Migrate the database before serving; false where 'dibop migrate' is a step of its own.",
+    )
+    projection_repair_seconds: float = Field(
+        30.0,
+        gt=0,
+        le=3600,
+        description="How often the registry looks for connections that a failure kept from the executors, in seconds.",
+    )

@@ -1,0 +1,125 @@
+"""Connections, and the tombstones that keep deleted ones from coming back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, RowMapping, Select, func, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.registry.handlers.ports import ConnectionKey, ConnectionRecord
+from services.registry.store.dialect import insert_if_free
+from services.registry.store.tables import connections
+
+
+class SqlConnections:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def find(self, key: ConnectionKey) -> ConnectionRecord | None:
+        row = (await self._connection.execute(_live().where(*_named(key)))).mappings().first()
+        return _record(row) if row else None
+
+    async def create(self, record: ConnectionRecord) -> bool:
+        key = ConnectionKey(record.enterprise, record.connector, record.name)
+        return await insert_if_free(
+            self._connection,
+            connections,
+            {
+                "id": record.id,
+                "enterprise": record.enterprise,
+                "connector": record.connector,
+                "owner": record.owner,
+                "name": record.name,
+                "version_policy": record.version_policy,
+                "origin": record.origin,
+                "kid": record.kid,
+                "plain_values": dict(record.values),
+                "sealed_values": dict(record.sealed),
+                "masked_tails": dict(record.masked),
+                "created_by": record.created_by,
+                "created_at": record.created_at,
+                "generation": await self.generation(key) + 1,
+            },
+        )
+
+    async def delete(self, record: ConnectionRecord, *, at: str, by: str) -> bool:
+        result = await self._connection.execute(
+            update(connections)
+            .where(connections.c.id == record.id, connections.c.deleted.is_(False))
+            .values(
+                deleted=True,
+                deleted_at=at,
+                deleted_by=by,
+                plain_values={},
+                sealed_values={},
+                masked_tails={},
+                generation=connections.c.generation + 1,
+            )
+        )
+        return result.rowcount == 1
+
+    async def page(
+        self, enterprise: str, *, connector: str | None, after: tuple[str, str] | None, limit: int
+    ) -> list[ConnectionRecord]:
+        query = _live().where(connections.c.enterprise == enterprise)
+        if connector is not None:
+            query = query.where(connections.c.connector == connector)
+        if after is not None:
+            query = query.where(tuple_(connections.c.connector, connections.c.name) > tuple_(*after))
+        query = query.order_by(connections.c.connector, connections.c.name).limit(limit)
+        return [_record(row) for row in (await self._connection.execute(query)).mappings()]
+
+    async def generation(self, key: ConnectionKey) -> int:
+        return await self._connection.scalar(select(func.max(connections.c.generation)).where(*_named(key))) or 0
+
+    async def unprojected(self, limit: int) -> list[ConnectionKey]:
+        rows = await self._connection.execute(
+            select(connections.c.enterprise, connections.c.connector, connections.c.name)
+            .where(connections.c.projected_generation < connections.c.generation)
+            .distinct()
+            .limit(limit)
+        )
+        return [ConnectionKey(*row) for row in rows]
+
+    async def mark_projected(self, key: ConnectionKey, generation: int) -> None:
+        await self._connection.execute(
+            update(connections)
+            .where(
+                *_named(key),
+                connections.c.generation <= generation,
+                connections.c.projected_generation < connections.c.generation,
+            )
+            .values(projected_generation=connections.c.generation)
+        )
+
+
+def _live() -> Select[Any]:
+    return select(
+        connections.c.id,
+        connections.c.enterprise,
+        connections.c.connector,
+        connections.c.owner,
+        connections.c.name,
+        connections.c.version_policy,
+        connections.c.origin,
+        connections.c.kid,
+        connections.c.plain_values.label("values"),
+        connections.c.sealed_values.label("sealed"),
+        connections.c.masked_tails.label("masked"),
+        connections.c.created_by,
+        connections.c.created_at,
+        connections.c.generation,
+    ).where(connections.c.deleted.is_(False))
+
+
+def _named(key: ConnectionKey) -> tuple[ColumnElement[bool], ...]:
+    return (
+        connections.c.enterprise == key.enterprise,
+        connections.c.connector == key.connector,
+        connections.c.name == key.name,
+    )
+
+
+def _record(row: RowMapping) -> ConnectionRecord:
+    return ConnectionRecord(**row)

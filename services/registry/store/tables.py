@@ -1,0 +1,164 @@
+"""The registry's tables. `migrations/` makes them; a test holds the two together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+from sqlalchemy.dialects import postgresql
+
+metadata: Final = MetaData()
+
+NAME: Final = String(63).with_variant(postgresql.VARCHAR(63, collation="C"), "postgresql")
+"""Names sort by their bytes, on both databases."""
+DIGEST: Final = String(71)
+INSTANT: Final = String(24)
+IDENTITY: Final = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts only INTEGER primary keys up by itself."""
+
+connectors: Final = Table(
+    "connectors",
+    metadata,
+    Column("owner", NAME, primary_key=True),
+    Column("slug", NAME, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("digest", DIGEST, nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("name_folded", Text, nullable=False),
+    Column("type", String(200), nullable=False),
+    Column("saved_by", Text, nullable=False),
+    Column("saved_at", INSTANT, nullable=False),
+    Column("state", String(20), nullable=False, server_default="draft"),
+    Column("published_name", String(200)),
+    Column("published_name_folded", Text),
+    Column("published_type", String(200)),
+    Column("latest_version", String(20)),
+    Column("generation", Integer, nullable=False, server_default="0"),
+)
+"""One row for each draft, locked by whoever changes the connector; what lists show
+stands here too, names also case-folded, since the databases fold case differently."""
+
+draft_revisions: Final = Table(
+    "draft_revisions",
+    metadata,
+    Column("owner", NAME, primary_key=True),
+    Column("slug", NAME, primary_key=True),
+    Column("revision", Integer, primary_key=True),
+    Column("digest", DIGEST, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("saved_by", Text, nullable=False),
+    Column("saved_at", INSTANT, nullable=False),
+    ForeignKeyConstraint(["owner", "slug"], ["connectors.owner", "connectors.slug"]),
+)
+"""Every document that was ever saved, so that a stale save can be told what changed."""
+
+versions: Final = Table(
+    "versions",
+    metadata,
+    Column("owner", NAME, primary_key=True),
+    Column("slug", NAME, primary_key=True),
+    Column("version", String(20), primary_key=True),
+    Column("digest", DIGEST, nullable=False),
+    Column("scope", String(20), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("publication_id", String(64), nullable=False, unique=True),
+    Column("published_by", Text, nullable=False),
+    Column("published_at", INSTANT, nullable=False),
+    Column("notes", Text, nullable=False),
+    ForeignKeyConstraint(
+        ["owner", "slug", "revision"], ["draft_revisions.owner", "draft_revisions.slug", "draft_revisions.revision"]
+    ),
+)
+"""Published versions: rows that triggers keep as they are. What changes stands in `version_states`."""
+
+version_states: Final = Table(
+    "version_states",
+    metadata,
+    Column("owner", NAME, primary_key=True),
+    Column("slug", NAME, primary_key=True),
+    Column("version", String(20), primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("changed_at", INSTANT, nullable=False),
+    ForeignKeyConstraint(["owner", "slug", "version"], ["versions.owner", "versions.slug", "versions.version"]),
+    CheckConstraint("state IN ('published', 'deprecated', 'unpublished', 'retired')", name="version_state_known"),
+)
+
+connections: Final = Table(
+    "connections",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("enterprise", NAME, nullable=False),
+    Column("connector", NAME, nullable=False),
+    Column("owner", NAME, nullable=False),
+    Column("name", NAME, nullable=False),
+    Column("version_policy", String(20), nullable=False),
+    Column("origin", String(300), nullable=False),
+    Column("kid", String(64), nullable=False),
+    Column("plain_values", JSON, nullable=False),
+    Column("sealed_values", JSON, nullable=False),
+    Column("masked_tails", JSON, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("created_at", INSTANT, nullable=False),
+    Column("deleted", Boolean, nullable=False, server_default=false()),
+    Column("deleted_by", Text),
+    Column("deleted_at", INSTANT),
+    Column("generation", Integer, nullable=False),
+    Column("projected_generation", Integer, nullable=False, server_default="0"),
+)
+"""Connections and the tombstones of deleted ones; `generation` grows over all rows of one name."""
+
+Index(
+    "connections_live_name",
+    connections.c.enterprise,
+    connections.c.connector,
+    connections.c.name,
+    unique=True,
+    sqlite_where=connections.c.deleted.is_(False),
+    postgresql_where=connections.c.deleted.is_(False),
+)
+Index(
+    "connections_name", connections.c.enterprise, connections.c.connector, connections.c.name, connections.c.generation
+)
+Index(
+    "connections_unprojected",
+    connections.c.id,
+    sqlite_where=connections.c.projected_generation < connections.c.generation,
+    postgresql_where=connections.c.projected_generation < connections.c.generation,
+)
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", IDENTITY, primary_key=True, autoincrement=True),
+    Column("entry_id", String(64), nullable=False),
+    Column("at", INSTANT, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("enterprise", NAME, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("noun", NAME, nullable=False),
+    Column("identifier", Text, nullable=False),
+    Column("details", JSON, nullable=False),
+    Column("request_id", Text, nullable=False),
+    UniqueConstraint("entry_id", name="audit_entry_once"),
+)
+"""Who did what, when, in which request; triggers keep its rows as they are."""
+
+Index("audit_of_enterprise", audit.c.enterprise, audit.c.id)
+Index("audit_of_thing", audit.c.enterprise, audit.c.noun, audit.c.identifier, audit.c.id)

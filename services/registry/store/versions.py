@@ -1,0 +1,107 @@
+"""Published versions: inserted once, read ever after; their states are rows of their own."""
+
+from __future__ import annotations
+
+from sqlalchemy import RowMapping, and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.registry.handlers.ports import ConnectorSummary, Document, VersionRecord
+from services.registry.store import documents
+from services.registry.store.tables import connectors, version_states, versions
+
+_RECORD = select(
+    versions.c.owner,
+    versions.c.slug,
+    versions.c.version,
+    versions.c.digest,
+    versions.c.scope,
+    versions.c.revision,
+    versions.c.publication_id,
+    versions.c.published_by,
+    versions.c.published_at,
+    versions.c.notes,
+    version_states.c.state,
+).join_from(
+    versions,
+    version_states,
+    and_(
+        version_states.c.owner == versions.c.owner,
+        version_states.c.slug == versions.c.slug,
+        version_states.c.version == versions.c.version,
+    ),
+)
+
+
+class SqlVersions:
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def of(self, owner: str, slug: str) -> list[VersionRecord]:
+        rows = await self._connection.execute(_RECORD.where(versions.c.owner == owner, versions.c.slug == slug))
+        return [_record(row) for row in rows.mappings()]
+
+    async def document(self, owner: str, slug: str, version: str) -> Document:
+        text = await self._connection.scalar(
+            select(versions.c.document).where(
+                versions.c.owner == owner, versions.c.slug == slug, versions.c.version == version
+            )
+        )
+        if text is None:
+            raise LookupError(f"there is no version {version} of {owner}.{slug}")
+        return documents.decode(text)
+
+    async def by_publication(self, publication_id: str) -> VersionRecord | None:
+        rows = await self._connection.execute(_RECORD.where(versions.c.publication_id == publication_id))
+        row = rows.mappings().first()
+        return _record(row) if row else None
+
+    async def add(self, record: VersionRecord, document: Document) -> None:
+        await self._connection.execute(
+            insert(versions).values(
+                owner=record.owner,
+                slug=record.slug,
+                version=record.version,
+                digest=record.digest,
+                scope=record.scope,
+                revision=record.revision,
+                document=documents.encode(document),
+                publication_id=record.publication_id,
+                published_by=record.published_by,
+                published_at=record.published_at,
+                notes=record.notes,
+            )
+        )
+        await self._connection.execute(
+            insert(version_states).values(
+                owner=record.owner,
+                slug=record.slug,
+                version=record.version,
+                state=record.state,
+                changed_by=record.published_by,
+                changed_at=record.published_at,
+            )
+        )
+
+    async def generation(self, owner: str, slug: str) -> int:
+        found = await self._connection.scalar(
+            select(connectors.c.generation).where(connectors.c.owner == owner, connectors.c.slug == slug)
+        )
+        return found or 0
+
+    async def summarise(self, owner: str, slug: str, summary: ConnectorSummary) -> None:
+        await self._connection.execute(
+            update(connectors)
+            .where(connectors.c.owner == owner, connectors.c.slug == slug)
+            .values(
+                published_name=summary.name,
+                published_name_folded=summary.name.casefold(),
+                published_type=summary.type,
+                state=summary.state,
+                latest_version=summary.latest_version,
+                generation=connectors.c.generation + 1,
+            )
+        )
+
+
+def _record(row: RowMapping) -> VersionRecord:
+    return VersionRecord(**row)

@@ -1,0 +1,274 @@
+"""A store and projections in memory, as honest as the real ones: a failed transaction leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from services.registry.domain.drafts import Revision
+from services.registry.domain.versions import OFFERED, connector_state, latest
+from services.registry.handlers.ports import (
+    AuditRecord,
+    ConnectionKey,
+    ConnectionRecord,
+    ConnectorSummary,
+    Document,
+    DraftState,
+    VersionRecord,
+)
+from shared.contracts.commands import AuditEntry, ConnectorRow
+from shared.contracts.events import Event
+from shared.contracts.names import PLATFORM
+from shared.contracts.projections import ConnectionEntry
+
+Key = tuple[str, str]
+
+
+@dataclass
+class State:
+    revisions: dict[Key, list[DraftState]] = field(default_factory=dict)
+    versions: list[tuple[VersionRecord, Document]] = field(default_factory=list)
+    summaries: dict[Key, ConnectorSummary] = field(default_factory=dict)
+    generations: dict[Key, int] = field(default_factory=dict)
+    connections: dict[ConnectionKey, ConnectionRecord] = field(default_factory=dict)
+    connection_generations: dict[ConnectionKey, int] = field(default_factory=dict)
+    projected: dict[ConnectionKey, int] = field(default_factory=dict)
+    audit: list[AuditRecord] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self.state = State()
+
+    @contextlib.asynccontextmanager
+    async def read(self) -> AsyncIterator[MemoryWork]:
+        yield MemoryWork(copy.deepcopy(self.state))
+
+    @contextlib.asynccontextmanager
+    async def write(self) -> AsyncIterator[MemoryWork]:
+        state = copy.deepcopy(self.state)
+        yield MemoryWork(state)
+        self.state = state
+
+
+class MemoryWork:
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self.drafts = MemoryDrafts(state)
+        self.versions = MemoryVersions(state)
+        self.connectors = MemoryConnectors(state)
+        self.connections = MemoryConnections(state)
+        self.audit = MemoryAudit(state)
+
+    async def emit(self, event: Event) -> None:
+        self._state.events.append(event)
+
+
+class MemoryDrafts:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def current(self, owner: str, slug: str, *, lock: bool = False) -> Revision | None:
+        revisions = self._state.revisions.get((owner, slug))
+        return revisions[-1].revision if revisions else None
+
+    async def document(self, owner: str, slug: str, revision: int) -> Document | None:
+        draft = self._draft(owner, slug, revision)
+        return draft.document if draft else None
+
+    async def digest(self, owner: str, slug: str, revision: int) -> str | None:
+        draft = self._draft(owner, slug, revision)
+        return draft.revision.digest if draft else None
+
+    async def create(self, owner: str, slug: str, draft: DraftState) -> bool:
+        if (owner, slug) in self._state.revisions:
+            return False
+        self._state.revisions[owner, slug] = [draft]
+        return True
+
+    async def advance(self, owner: str, slug: str, draft: DraftState) -> None:
+        self._state.revisions[owner, slug].append(draft)
+
+    def _draft(self, owner: str, slug: str, revision: int) -> DraftState | None:
+        drafts = self._state.revisions.get((owner, slug), [])
+        return next((draft for draft in drafts if draft.revision.revision == revision), None)
+
+
+class MemoryVersions:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def of(self, owner: str, slug: str) -> list[VersionRecord]:
+        return [record for record, _ in self._state.versions if (record.owner, record.slug) == (owner, slug)]
+
+    async def document(self, owner: str, slug: str, version: str) -> Document:
+        return next(
+            document
+            for record, document in self._state.versions
+            if (record.owner, record.slug, record.version) == (owner, slug, version)
+        )
+
+    async def by_publication(self, publication_id: str) -> VersionRecord | None:
+        return next((r for r, _ in self._state.versions if r.publication_id == publication_id), None)
+
+    async def add(self, record: VersionRecord, document: Document) -> None:
+        self._state.versions.append((record, document))
+
+    async def generation(self, owner: str, slug: str) -> int:
+        return self._state.generations.get((owner, slug), 0)
+
+    async def summarise(self, owner: str, slug: str, summary: ConnectorSummary) -> None:
+        self._state.summaries[owner, slug] = summary
+        self._state.generations[owner, slug] = await self.generation(owner, slug) + 1
+
+
+class MemoryConnectors:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def page(
+        self, enterprise: str, *, drafts: bool, search: str | None, after: str | None, limit: int
+    ) -> list[ConnectorRow]:
+        own = {row.slug: row for row in self._rows(enterprise, drafts=drafts)}
+        offered = {row.slug: row for row in self._rows(PLATFORM, drafts=False) if row.state in OFFERED}
+        rows = sorted((offered | own).values(), key=lambda row: row.slug)
+        wanted = (search or "").casefold()
+        return [
+            row for row in rows if row.slug > (after or "") and (wanted in row.slug or wanted in row.name.casefold())
+        ][:limit]
+
+    def _rows(self, owner: str, *, drafts: bool) -> list[ConnectorRow]:
+        rows = []
+        for (draft_owner, slug), revisions in self._state.revisions.items():
+            if draft_owner != owner:
+                continue
+            summary = self._state.summaries.get((owner, slug))
+            versions = [r for r, _ in self._state.versions if (r.owner, r.slug) == (owner, slug)]
+            shown = revisions[-1] if drafts else summary
+            newest = latest(versions)
+            if shown is not None:
+                rows.append(
+                    ConnectorRow(
+                        slug=slug,
+                        owner=owner,
+                        name=shown.name,
+                        type=shown.type,
+                        state=connector_state(versions),
+                        draft_revision=revisions[-1].revision.revision if drafts else None,
+                        latest_version=newest.version if newest else None,
+                    )
+                )
+        return rows
+
+
+class MemoryConnections:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def find(self, key: ConnectionKey) -> ConnectionRecord | None:
+        return self._state.connections.get(key)
+
+    async def create(self, record: ConnectionRecord) -> bool:
+        key = _key(record)
+        if key in self._state.connections or record.id in {c.id for c in self._state.connections.values()}:
+            return False
+        self._state.connections[key] = replace(record, generation=self._next(key))
+        return True
+
+    async def delete(self, record: ConnectionRecord, *, at: str, by: str) -> bool:
+        self._next(_key(record))
+        return self._state.connections.pop(_key(record), None) is not None
+
+    async def page(
+        self, enterprise: str, *, connector: str | None, after: tuple[str, str] | None, limit: int
+    ) -> list[ConnectionRecord]:
+        found = [
+            record
+            for key, record in sorted(self._state.connections.items())
+            if key.enterprise == enterprise
+            and connector in {None, key.connector}
+            and (after is None or (key.connector, key.name) > after)
+        ]
+        return found[:limit]
+
+    async def generation(self, key: ConnectionKey) -> int:
+        return self._state.connection_generations.get(key, 0)
+
+    async def unprojected(self, limit: int) -> list[ConnectionKey]:
+        generations = self._state.connection_generations
+        return [key for key, g in generations.items() if self._state.projected.get(key, 0) < g][:limit]
+
+    async def mark_projected(self, key: ConnectionKey, generation: int) -> None:
+        self._state.projected[key] = max(self._state.projected.get(key, 0), generation)
+
+    def _next(self, key: ConnectionKey) -> int:
+        self._state.connection_generations[key] = self._state.connection_generations.get(key, 0) + 1
+        return self._state.connection_generations[key]
+
+
+class MemoryAudit:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def append(self, record: AuditRecord) -> bool:
+        if any(kept.entry_id == record.entry_id for kept in self._state.audit):
+            return False
+        self._state.audit.append(record)
+        return True
+
+    async def page(
+        self, enterprise: str, *, before: int | None, noun: str | None, identifier: str | None, limit: int
+    ) -> list[AuditEntry]:
+        return [
+            AuditEntry(
+                id=number,
+                at=record.at,
+                actor=record.actor,
+                enterprise=record.enterprise,
+                action=record.action,
+                noun=record.noun,
+                identifier=record.identifier,
+                details=dict(record.details),
+                request_id=record.request_id,
+            )
+            for number, record in reversed(list(enumerate(self._state.audit, 1)))
+            if record.enterprise == enterprise
+            and (before is None or number < before)
+            and noun in {None, record.noun}
+            and identifier in {None, record.identifier}
+        ][:limit]
+
+
+class MemoryProjections:
+    """`broken` makes every write fail, as when NATS is away."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, bytes] = {}
+        self.connections: dict[ConnectionKey, ConnectionEntry] = {}
+        self.broken = False
+
+    async def put_document(self, digest: str, content: bytes) -> None:
+        self._work()
+        self.documents[digest] = content
+
+    async def sync_connection(
+        self, key: ConnectionKey, read: Callable[[], Awaitable[ConnectionEntry | None]]
+    ) -> ConnectionEntry | None:
+        self._work()
+        entry = await read()
+        if entry is None:
+            self.connections.pop(key, None)
+        else:
+            self.connections[key] = entry
+        return entry
+
+    def _work(self) -> None:
+        if self.broken:
+            raise ConnectionError("NATS is away")
+
+
+def _key(record: ConnectionRecord) -> ConnectionKey:
+    return ConnectionKey(record.enterprise, record.connector, record.name)
