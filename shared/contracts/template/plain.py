@@ -62,10 +62,11 @@ def too_many_values() -> Problem:
 
 
 def too_large(size: int | None) -> Problem:
-    how_large = f"{size:,} bytes" if size is not None else f"more than {MAX_TEMPLATE_BYTES:,} bytes"
+    """`size` is None where it is not known, since reading stopped there."""
+    how_large = f"{size:,} bytes large" if size is not None else "too large, all aliases written out"
     return Problem(
         "",
-        f"The template is {how_large} large; at most {MAX_TEMPLATE_BYTES:,} bytes are allowed.",
+        f"The template is {how_large}; at most {MAX_TEMPLATE_BYTES:,} bytes are allowed.",
         "Shorten response schemas and descriptions, or split it into several connectors.",
     )
 

@@ -32,7 +32,8 @@ class Problem:
         return entry
 
     def __str__(self) -> str:
-        place = f"line {self.line}, column {self.column}: " if self.line is not None else ""
+        column = f", column {self.column}" if self.column is not None else ""
+        place = f"line {self.line}{column}: " if self.line is not None else ""
         return f"{place}{self.path or 'the document'}: {self.problem} {self.mend}"
 
 
@@ -73,7 +74,7 @@ def one_of(names: Sequence[str]) -> str:
 
 
 def located(problems: Iterable[Problem], position: Position | None) -> list[Problem]:
-    """The problems with their lines and columns, in the order of the text; as they are where it is not known."""
+    """The problems with their lines and columns, in the order of the text; without `position`, as they came."""
     if position is None:
         return list(problems)
     placed = []

@@ -44,6 +44,16 @@ EXPLANATIONS: Final = (
         "A `,` or a closing bracket is missing.",
         "Separate elements by `,` and close the bracket.",
     ),
+    Explanation(
+        "did not find expected node content",
+        "The text ends, or something else follows, where a value should stand.",
+        "Write the value, and close each bracket.",
+    ),
+    Explanation(
+        "exceeded maximum nesting depth",
+        "Brackets are nested too deeply.",
+        "Flatten it; a schema can use $defs and $ref.",
+    ),
     Explanation("unexpected end of stream", "The text ends inside quotes.", "Close the quote."),
     Explanation(
         "unknown escape character",

@@ -170,8 +170,8 @@ class _Builder:
 
     def _scalar(self, event: Any) -> None:
         self._check_tag(event)
-        plain = event.implicit[0] and event.style is None
-        value = plain_scalar(event.value) if plain else event.value
+        written_plain = event.implicit[0]
+        value = plain_scalar(event.value) if written_plain else event.value
         if not self._stack and value is None:
             self._stop("", _EMPTY.problem, _EMPTY.mend, _mark(event))
         if self._expects_key():
@@ -184,12 +184,9 @@ class _Builder:
     def _alias(self, event: Any) -> None:
         anchored = self._anchors.get(event.anchor)
         if anchored is None:
-            self._stop(
-                self._next_path(),
-                f"The alias *{event.anchor} stands inside what it repeats.",
-                "Write the value out.",
-                _mark(event),
-            )
+            known = event.anchor in self._anchors
+            why = "stands inside what it repeats" if known else "has no anchor before it"
+            self._stop(self._next_path(), f"The alias *{event.anchor} {why}.", "Write the value out.", _mark(event))
         if self._expects_key():
             self._stop(self._next_path(), "An alias cannot be a name.", "Write the name out.", _mark(event))
         self._place(anchored, _mark(event))
