@@ -1,0 +1,1 @@
+"""The publisher: owns the way from draft to catalogue - test runs, the gate, versions, publications."""

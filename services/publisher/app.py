@@ -1,0 +1,86 @@
+"""The publisher's wiring: the one place where its parts meet and connections are made."""
+
+from __future__ import annotations
+
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from services.publisher.bus import CatalogueBucket, ExecutorsClient, RegistryClient, serve
+from services.publisher.handlers.auditing import AuditForwarder
+from services.publisher.handlers.ports import Ports
+from services.publisher.handlers.saga import Point, PublicationRunner, Reached
+from services.publisher.settings import PublisherSettings
+from services.publisher.store import SqlStore
+from shared.contracts.subjects import CATALOGUE_BUCKET, EVENTS_STREAM
+from shared.messaging.bootstrap import key_value_stream, wait_for_bus
+from shared.messaging.relay import OutboxRelay
+from shared.messaging.service import CommandService, run_until_signalled
+from shared.persistence.engine import Database
+from shared.persistence.migrate import MigrationStatus, require_head, upgrade
+from shared.security.principals import TokenVerifier
+
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
+STREAMS: Final = (EVENTS_STREAM, key_value_stream(CATALOGUE_BUCKET))
+_KILLED: Final = 137
+
+
+async def run(settings: PublisherSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    database = Database.open(settings.database_url)
+    try:
+        if settings.migrate_at_start:
+            await upgrade(database, MIGRATIONS)
+        else:
+            await require_head(database, MIGRATIONS)
+        await run_until_signalled(build(settings, database))
+    finally:
+        await database.close()
+
+
+async def migrate(database_url: str) -> MigrationStatus:
+    """Bring the database to this version's structure; the answer is where it stood before."""
+    database = Database.open(database_url)
+    try:
+        return await upgrade(database, MIGRATIONS)
+    finally:
+        await database.close()
+
+
+def build(settings: PublisherSettings, database: Database) -> CommandService:
+    """The publisher over a migrated database, not started yet."""
+    verifier = TokenVerifier.load(settings.token_key_file)
+    service = CommandService("publisher", settings, verifier, version("dibop-connectors"))
+    ports = Ports(
+        store=SqlStore(database),
+        registry=RegistryClient(lambda: service.nc, settings.service_token_file, settings.registry_timeout_seconds),
+        executors=ExecutorsClient(lambda: service.nc),
+        catalogue=CatalogueBucket(lambda: service.nc),
+    )
+    runner = PublicationRunner(ports.store, ports.registry, ports.catalogue, reached=_reached(settings.fault_point))
+    forwarder = AuditForwarder(ports.store, ports.registry)
+    database.on_commit(forwarder.wake)
+    serve(service, settings, ports, runner)
+
+    @service.on_start
+    async def prepare() -> None:
+        await wait_for_bus(service.nc, STREAMS)
+        relay = OutboxRelay(database, service.js)
+        relay.start()
+        forwarder.start()
+        await runner.resume()
+        for release in (relay.stop, forwarder.stop, runner.stop):
+            service.on_stop(release)
+
+    return service
+
+
+def _reached(fault_point: Point | None) -> Reached:
+    """What a publication's progress is told to: nothing, or the sudden death that a crash test asks for."""
+
+    def reached(point: Point) -> None:
+        if point is fault_point:
+            os._exit(_KILLED)
+
+    return reached

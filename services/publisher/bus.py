@@ -1,0 +1,172 @@
+"""The bus: the commands that the publisher serves, and what it asks of registry, executors and catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+from nats.aio.client import Client
+from nats.js.kv import KeyValue
+from pydantic import BaseModel
+
+from services.publisher.handlers import publishing, testing
+from services.publisher.handlers.ports import AuditRecord, Caller, Ports
+from services.publisher.handlers.saga import PublicationRunner
+from services.publisher.settings import PublisherSettings
+from shared.contracts import subjects
+from shared.contracts.commands import (
+    AddVersion,
+    AuditAppended,
+    Checklist,
+    Connector,
+    Draft,
+    GetDraft,
+    GetVersion,
+    PlanTest,
+    PublishConnector,
+    Published,
+    RunTest,
+    ShowChecklist,
+    ShowConnector,
+    StagedDraft,
+    StageDraft,
+    TestPlan,
+    TestReport,
+    Version,
+    VersionAdded,
+)
+from shared.contracts.execution import DEADLINE_HEADER, DraftExecutionRequest, ExecutionReply
+from shared.contracts.projections import CatalogueEntry
+from shared.messaging import client
+from shared.messaging.kv import put_if_newer
+from shared.messaging.service import CommandContext, CommandService
+
+M = TypeVar("M", bound=BaseModel)
+Connection = Callable[[], Client]
+"""The connection, asked for when it is needed: the service has none before it starts."""
+
+_ANSWER_GRACE_SECONDS: Final = 2.0
+"""How long an executor's answer may be on its way after the deadline that it was given."""
+
+
+def serve(service: CommandService, settings: PublisherSettings, ports: Ports, runner: PublicationRunner) -> None:
+    """Register every command."""
+
+    @service.command("test", "plan", PlanTest)
+    async def plan_test(context: CommandContext, command: PlanTest) -> TestPlan:
+        return await testing.plan_test(_caller(context), command, ports)
+
+    @service.command("test", "run", RunTest)
+    async def run_test(context: CommandContext, command: RunTest) -> TestReport:
+        return await testing.run_test(_caller(context), command, ports, test_seconds=settings.test_seconds)
+
+    @service.command("connector", "checklist", ShowChecklist)
+    async def show_checklist(context: CommandContext, command: ShowChecklist) -> Checklist:
+        return await publishing.show_checklist(_caller(context), command, ports)
+
+    @service.command("connector", "publish", PublishConnector)
+    async def publish(context: CommandContext, command: PublishConnector) -> Published:
+        return await publishing.publish(
+            _caller(context), command, ports, runner, wait_seconds=settings.publish_wait_seconds
+        )
+
+
+class RegistryClient:
+    """The registry's commands, sent with the publisher's own token."""
+
+    def __init__(self, connection: Connection, token_file: Path, timeout_seconds: float) -> None:
+        self._connection = connection
+        self._token_file = token_file
+        self._timeout_seconds = timeout_seconds
+
+    async def draft(self, enterprise: str, slug: str, *, request_id: str) -> Draft:
+        return await self._ask(enterprise, "draft", "get", GetDraft(slug=slug), Draft, request_id=request_id)
+
+    async def stage(self, enterprise: str, slug: str, *, request_id: str) -> StagedDraft:
+        return await self._ask(enterprise, "draft", "stage", StageDraft(slug=slug), StagedDraft, request_id=request_id)
+
+    async def connector(self, enterprise: str, slug: str, *, request_id: str) -> Connector:
+        return await self._ask(
+            enterprise, "connector", "show", ShowConnector(slug=slug), Connector, request_id=request_id
+        )
+
+    async def version(self, enterprise: str, slug: str, version: str, *, request_id: str) -> Version:
+        query = GetVersion(slug=slug, version=version)
+        return await self._ask(enterprise, "version", "get", query, Version, request_id=request_id)
+
+    async def add_version(self, enterprise: str, command: AddVersion, *, request_id: str) -> VersionAdded:
+        return await self._ask(enterprise, "version", "add", command, VersionAdded, request_id=request_id)
+
+    async def append_audit(self, record: AuditRecord) -> None:
+        await self._ask(
+            record.enterprise,
+            "audit",
+            "append",
+            record.entry,
+            AuditAppended,
+            request_id=record.entry.request_id or None,
+        )
+
+    async def _ask(
+        self, enterprise: str, noun: str, verb: str, body: BaseModel, reply: type[M], *, request_id: str | None
+    ) -> M:
+        return await client.command(
+            self._connection(),
+            subjects.registry(enterprise, noun, verb),
+            body,
+            reply,
+            timeout=self._timeout_seconds,
+            token=self._token_file.read_text().strip(),  # read each time: it may be renewed
+            request_id=request_id,
+        )
+
+
+class ExecutorsClient:
+    """Tests of drafts, sent to whichever executor is free."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def execute(
+        self,
+        enterprise: str,
+        slug: str,
+        operation: str,
+        request: DraftExecutionRequest,
+        *,
+        deadline_seconds: float,
+        request_id: str,
+    ) -> ExecutionReply:
+        answer = await client.request(
+            self._connection(),
+            subjects.draft_execute(enterprise, slug, operation),
+            request,
+            timeout=deadline_seconds + _ANSWER_GRACE_SECONDS,
+            request_id=request_id,
+            headers={DEADLINE_HEADER: str(int(deadline_seconds * 1000))},
+        )
+        return msgspec.json.decode(answer, type=ExecutionReply)
+
+
+class CatalogueBucket:
+    """The KV bucket `catalogue`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._bucket: KeyValue | None = None
+
+    async def put(self, entry: CatalogueEntry) -> None:
+        if self._bucket is None:
+            self._bucket = await self._connection().jetstream().key_value(subjects.CATALOGUE_BUCKET)
+        key = subjects.catalogue_key(entry.owner, entry.slug)
+        await put_if_newer(self._bucket, key, msgspec.json.encode(entry), _generation)
+
+
+def _generation(value: bytes) -> int:
+    return msgspec.json.decode(value, type=CatalogueEntry).generation
+
+
+def _caller(context: CommandContext) -> Caller:
+    return Caller(context.principal, context.enterprise, context.request_id)

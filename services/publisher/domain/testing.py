@@ -1,0 +1,76 @@
+"""Testing of a draft: which operations a test runs, and when an operation has passed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from shared.contracts.commands import PlannedOperation, TestedOperation
+from shared.contracts.errors import DibopError
+from shared.contracts.execution import ExecutionReply
+from shared.contracts.names import did_you_mean
+from shared.contracts.template import Template
+from shared.contracts.template.model import IDEMPOTENT_METHODS
+
+MAX_SCHEMA_ERRORS: Final = 20
+"""More than these are not repeated in a report."""
+
+
+def plan(template: Template, names: Sequence[str] | None) -> list[PlannedOperation]:
+    """What a test runs: the named operations, or else all idempotent ones, with the others as skipped."""
+    operations = {operation.operation: operation for operation in template.operations}
+    if names is not None:
+        require_known(template, names, "operations")
+        return [PlannedOperation(operation=name, runs=True) for name in dict.fromkeys(names)]
+    return [
+        PlannedOperation(operation=name, runs=True)
+        if operation.idempotent or operation.method in IDEMPOTENT_METHODS
+        else PlannedOperation(operation=name, runs=False, reason=_skip_reason(name, operation.method))
+        for name, operation in operations.items()
+    ]
+
+
+def require_known(template: Template, names: Collection[str], where: str) -> None:
+    """Refuse the first of `names` that is no operation of the template; `where` is the field that holds it."""
+    known = [operation.operation for operation in template.operations]
+    for name in names:
+        if name not in known:
+            raise DibopError(
+                "unknown-operation",
+                f"Connector {template.slug!r} has no operation {name[:80]!r}, which {where!r} names. "
+                f"{did_you_mean(name, known, 'operation')}",
+            )
+
+
+def skipped(planned: PlannedOperation) -> TestedOperation:
+    return TestedOperation(operation=planned.operation, outcome="skip", reason=planned.reason)
+
+
+def judge(operation: str, reply: ExecutionReply) -> TestedOperation:
+    """An operation passes when its final status is 2xx and its response does not break its schema."""
+    reason = None
+    if not 200 <= reply.status_code < 300:
+        reason = f"The external system answered {reply.status_code}; a test passes with 2xx."
+    elif reply.schema_valid is False:
+        reason = "The response breaks response_schema; mend the schema where `schema_errors` points."
+    return TestedOperation(
+        operation=operation,
+        outcome="fail" if reason else "pass",
+        reason=reason,
+        status_code=reply.status_code,
+        duration_ms=reply.duration_ms,
+        schema_valid=reply.schema_valid,
+        schema_errors=[msgspec.to_builtins(error) for error in reply.schema_errors[:MAX_SCHEMA_ERRORS]],
+    )
+
+
+def failed(operation: str, error: DibopError, request_id: str) -> TestedOperation:
+    """No response of the external system at all."""
+    problem: Mapping[str, Any] = error.to_problem(request_id)
+    return TestedOperation(operation=operation, outcome="fail", reason=error.detail, error=dict(problem))
+
+
+def _skip_reason(name: str, method: str) -> str:
+    return f"{method} is not marked idempotent, so it runs only when it is named: --operation {name}"

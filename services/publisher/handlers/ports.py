@@ -1,0 +1,122 @@
+"""What the use cases are given: who asks, and the store, the registry, the executors and the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.publisher.domain.publications import Evidence, Publication, Refusal
+from shared.contracts.commands import AddVersion, AppendAudit, Connector, Draft, StagedDraft, Version, VersionAdded
+from shared.contracts.events import Event
+from shared.contracts.execution import DraftExecutionRequest, ExecutionReply
+from shared.contracts.projections import CatalogueEntry
+from shared.security.principals import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks, in which enterprise (the subject's), under which request id."""
+
+    principal: Principal
+    enterprise: str
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """An audit entry of `enterprise` on its way to the registry."""
+
+    enterprise: str
+    entry: AppendAudit
+
+
+class Registry(Protocol):
+    """The registry's commands, sent with the publisher's own token.
+
+    Each raises the DibopError that the registry answered, `overloaded` or `deadline-exceeded` where it is away.
+    """
+
+    async def draft(self, enterprise: str, slug: str, *, request_id: str) -> Draft: ...
+
+    async def stage(self, enterprise: str, slug: str, *, request_id: str) -> StagedDraft: ...
+
+    async def connector(self, enterprise: str, slug: str, *, request_id: str) -> Connector: ...
+
+    async def version(self, enterprise: str, slug: str, version: str, *, request_id: str) -> Version: ...
+
+    async def add_version(self, enterprise: str, command: AddVersion, *, request_id: str) -> VersionAdded: ...
+
+    async def append_audit(self, record: AuditRecord) -> None:
+        """Repeating an entry's id changes nothing."""
+        ...
+
+
+class Executors(Protocol):
+    """Runs one operation of a staged draft; DibopError where there was no response of the external system."""
+
+    async def execute(
+        self,
+        enterprise: str,
+        slug: str,
+        operation: str,
+        request: DraftExecutionRequest,
+        *,
+        deadline_seconds: float,
+        request_id: str,
+    ) -> ExecutionReply: ...
+
+
+class Catalogue(Protocol):
+    """The KV bucket `catalogue`."""
+
+    async def put(self, entry: CatalogueEntry) -> None:
+        """Write the entry unless a newer one stands there already."""
+        ...
+
+
+class Store(Protocol):
+    """The publisher's own records. Each method is one transaction."""
+
+    async def record_test(self, evidence: Sequence[Evidence], event: Event, audit: AuditRecord) -> None: ...
+
+    async def latest_evidence(self, owner: str, slug: str, digests: Iterable[str]) -> Mapping[str, Evidence]:
+        """The last evidence of each operation digest that has any."""
+        ...
+
+    async def record_publication(self, publication: Publication) -> bool:
+        """Open a publication; False where one of the same owner and slug is open, or has made the version that
+        follows `base_version` already."""
+        ...
+
+    async def publication(self, identifier: str) -> Publication: ...
+
+    async def open_publication(self, owner: str, slug: str) -> Publication | None: ...
+
+    async def open_publications(self) -> Sequence[Publication]: ...
+
+    async def note_version_added(self, identifier: str, entry: CatalogueEntry) -> None: ...
+
+    async def finish_publication(self, identifier: str, event: Event, audit: AuditRecord) -> None:
+        """Mark it published and let the event and the audit entry go out; nothing where it was marked before."""
+        ...
+
+    async def fail_publication(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
+        """Mark it failed, which lets the next one open; nothing where it is finished."""
+        ...
+
+    async def waiting_audit(self, limit: int) -> Sequence[AuditRecord]:
+        """Audit entries that the registry has not taken yet, oldest first."""
+        ...
+
+    async def audit_taken(self, entry_id: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All of them, as the use cases take them."""
+
+    store: Store
+    registry: Registry
+    executors: Executors
+    catalogue: Catalogue

@@ -1,0 +1,83 @@
+"""The publisher's tables. `migrations/` makes them; a test holds the two together."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from services.publisher.domain.publications import OPEN_STATES
+
+metadata: Final = sa.MetaData()
+
+NAME: Final = sa.String(63)
+DIGEST: Final = sa.String(71)
+INSTANT: Final = sa.String(24)
+ROW_ID: Final = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""SQLite counts only INTEGER primary keys up by itself."""
+
+evidence: Final = sa.Table(
+    "evidence",
+    metadata,
+    sa.Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("run_id", sa.String(36), nullable=False),
+    sa.Column("owner", NAME, nullable=False),
+    sa.Column("slug", NAME, nullable=False),
+    sa.Column("operation", NAME, nullable=False),
+    sa.Column("operation_digest", DIGEST, nullable=False),
+    sa.Column("outcome", sa.String(4), nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("status_code", sa.Integer),
+    sa.Column("duration_ms", sa.Float),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("at", INSTANT, nullable=False),
+    sa.CheckConstraint("outcome IN ('pass', 'fail')", name="evidence_outcome_known"),
+)
+"""Every test of every operation; the last one of a digest is the one that counts."""
+
+sa.Index("evidence_of_operation", evidence.c.owner, evidence.c.slug, evidence.c.operation_digest, evidence.c.id)
+
+publications: Final = sa.Table(
+    "publications",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("owner", NAME, nullable=False),
+    sa.Column("slug", NAME, nullable=False),
+    sa.Column("scope", sa.String(20), nullable=False),
+    sa.Column("digest", DIGEST, nullable=False),
+    sa.Column("version", sa.String(20), nullable=False),
+    sa.Column("base_version", sa.String(20)),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("request_id", sa.String(128), nullable=False),
+    sa.Column("created_at", INSTANT, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("entry", sa.Text),
+    sa.Column("refusal_code", sa.String(40)),
+    sa.Column("refusal_detail", sa.Text),
+    sa.CheckConstraint("state IN ('recorded', 'version_added', 'published', 'failed')", name="publication_state_known"),
+)
+"""Every publication that was ever begun; `entry` is the catalogue entry as JSON."""
+
+_IS_OPEN: Final = publications.c.state.in_([state.value for state in OPEN_STATES])
+sa.Index(
+    "publications_one_open",
+    publications.c.owner,
+    publications.c.slug,
+    unique=True,
+    sqlite_where=_IS_OPEN,
+    postgresql_where=_IS_OPEN,
+)
+sa.Index("publications_of_connector", publications.c.owner, publications.c.slug, publications.c.state)
+
+audit_queue: Final = sa.Table(
+    "audit_queue",
+    metadata,
+    sa.Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("entry_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("enterprise", NAME, nullable=False),
+    sa.Column("entry", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Audit entries, as JSON, that the registry has not taken yet."""
