@@ -1,0 +1,156 @@
+"""Commands of registry and publisher as methods, for authors and integrators."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from typing import Any, Final
+
+from dibop.client import Client
+from dibop.errors import NotFoundError
+from shared.contracts import commands as c
+from shared.contracts.names import PLATFORM
+
+_RUN_SECONDS: Final = 600.0
+"""A test run executes operations one after the other; each is bounded by its own timeout."""
+_PUBLISH_SECONDS: Final = 60.0
+
+
+class Registry:
+    """Drafts, versions, connections and the audit log of one enterprise, or of `platform`."""
+
+    def __init__(self, client: Client, enterprise: str) -> None:
+        self._client = client
+        self.enterprise = enterprise
+
+    async def save_draft(self, slug: str, document: dict[str, Any], base_revision: int | None) -> c.DraftSaved:
+        body = c.SaveDraft(slug=slug, document=document, base_revision=base_revision)
+        return await self._client.command("registry", self.enterprise, "draft", "save", body, c.DraftSaved)
+
+    async def draft(self, slug: str) -> c.Draft | None:
+        """The draft, or None where the enterprise has none of this name."""
+        try:
+            return await self._client.command(
+                "registry", self.enterprise, "draft", "get", c.GetDraft(slug=slug), c.Draft
+            )
+        except NotFoundError:
+            return None
+
+    async def connectors(self, search: str | None = None) -> list[c.ConnectorRow]:
+        """All of them, page by page."""
+        rows: list[c.ConnectorRow] = []
+        after: str | None = None
+        while True:
+            body = c.ListConnectors(search=search, limit=1000, after=after)
+            page = await self._client.command("registry", self.enterprise, "connector", "list", body, c.ConnectorPage)
+            rows += page.connectors
+            after = page.next_after
+            if after is None:
+                return rows
+
+    async def connector(self, slug: str) -> c.Connector | None:
+        """The enterprise's own connector of this name, else the catalogue's, else None."""
+        try:
+            return await self.require_connector(slug)
+        except NotFoundError:
+            return None
+
+    async def require_connector(self, slug: str) -> c.Connector:
+        """The same; NotFoundError with the nearest names where there is none."""
+        return await self._client.command(
+            "registry", self.enterprise, "connector", "show", c.ShowConnector(slug=slug), c.Connector
+        )
+
+    async def version(self, slug: str, version: str | None = None) -> c.Version | None:
+        """A published document, the latest by default; None where there is none."""
+        try:
+            return await self._client.command(
+                "registry", self.enterprise, "version", "get", c.GetVersion(slug=slug, version=version), c.Version
+            )
+        except NotFoundError:
+            return None
+
+    async def create_connection(self, command: c.CreateConnection) -> c.Connection:
+        return await self._client.command("registry", self.enterprise, "connection", "create", command, c.Connection)
+
+    async def connections(self, connector: str | None = None) -> list[c.Connection]:
+        """All of them, page by page."""
+        rows: list[c.Connection] = []
+        after: str | None = None
+        while True:
+            body = c.ListConnections(connector=connector, limit=1000, after=after)
+            page = await self._client.command("registry", self.enterprise, "connection", "list", body, c.ConnectionPage)
+            rows += page.connections
+            after = page.next_after
+            if after is None:
+                return rows
+
+    async def delete_connection(self, connector: str, name: str) -> c.ConnectionDeleted:
+        body = c.DeleteConnection(connector=connector, name=name)
+        return await self._client.command(
+            "registry", self.enterprise, "connection", "delete", body, c.ConnectionDeleted
+        )
+
+    async def audit(self, query: c.ListAudit) -> c.AuditPage:
+        return await self._client.command("registry", self.enterprise, "audit", "list", query, c.AuditPage)
+
+
+class Publisher:
+    """Tests, the gate and publishing of one owner's drafts."""
+
+    def __init__(self, client: Client, enterprise: str) -> None:
+        self._client = client
+        self.enterprise = enterprise
+
+    async def plan_test(self, slug: str, operations: list[str] | None) -> c.TestPlan:
+        body = c.PlanTest(slug=slug, operations=operations)
+        return await self._client.command("publisher", self.enterprise, "test", "plan", body, c.TestPlan)
+
+    async def run_test(self, command: c.RunTest) -> c.TestReport:
+        return await self._client.command(
+            "publisher", self.enterprise, "test", "run", command, c.TestReport, timeout=_RUN_SECONDS
+        )
+
+    async def publish(self, slug: str, scope: c.Scope, notes: str = "") -> c.Published:
+        body = c.PublishConnector(slug=slug, scope=scope, notes=notes)
+        return await self._client.command(
+            "publisher", self.enterprise, "connector", "publish", body, c.Published, timeout=_PUBLISH_SECONDS
+        )
+
+
+def roles(client: Client) -> frozenset[str]:
+    """The roles that the caller's token claims; services verify them, this only chooses defaults."""
+    token = client.context.token() or ""
+    claims = token_claims(token).get("roles", [])
+    return frozenset(claims) if isinstance(claims, list) else frozenset()
+
+
+def token_claims(token: str) -> dict[str, Any]:
+    """What a JWT says, unverified; {} for what is not a JWT."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, binascii.Error):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def is_platform_admin(client: Client) -> bool:
+    return "platform_admin" in roles(client)
+
+
+def owners_to_look_at(client: Client) -> list[str]:
+    """Where a caller's draft may be: the own enterprise, then the platform for a Platform Admin."""
+    return [client.enterprise, PLATFORM] if is_platform_admin(client) else [client.enterprise]
+
+
+async def find_draft(client: Client, slug: str, owner: str | None = None) -> c.Draft | None:
+    """The draft that the caller means by `slug`: the own enterprise's, else the platform's."""
+    for enterprise in [owner] if owner else owners_to_look_at(client):
+        draft = await Registry(client, enterprise).draft(slug)
+        if draft is not None:
+            return draft
+    return None

@@ -1,0 +1,121 @@
+"""`dibop connection`: the credentials with which an enterprise uses a connector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dibop.cli import options, output, runner
+
+if TYPE_CHECKING:
+    from dibop.client import Client
+    from shared.contracts.commands import Connection, ConnectionDeleted
+
+app = typer.Typer(help="Connect your enterprise to connectors.", no_args_is_help=True)
+
+Slug = Annotated[str, typer.Argument(help="The connector's slug.", metavar="SLUG")]
+Name = Annotated[str, typer.Option("--name", help="The connection's name within the connector.")]
+
+
+@app.command()
+def create(
+    slug: Slug,
+    *,
+    name: Name = "default",
+    credentials_file: options.CredentialsFile = None,
+    policy: Annotated[
+        str | None, typer.Option("--version-policy", help="`^1` follows version 1.x, `1.2.0` stays with it.")
+    ] = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make a connection. Credentials are sealed here, for executors alone; nobody can read them back.
+
+    They come from a file or standard input, or are asked for on a terminal.
+
+    Examples: `dibop connection create openweathermap --credentials-file key.yaml`,
+    `pass show weather | dibop connection create openweathermap --name backup --credentials-file -`
+    """
+
+    async def work(client: Client) -> Connection:
+        from dibop.admin import Registry
+        from dibop.cli import credentials
+
+        owner, template, found_policy = await credentials.connectable_template(client, slug)
+        command = credentials.for_connection(
+            client, template, owner, name=name, policy=policy or found_policy, file=credentials_file
+        )
+        return await Registry(client, client.enterprise).create_connection(command)
+
+    connection = runner.with_client(home, work)
+    if as_json:
+        output.print_json(connection.model_dump(mode="json"))
+    else:
+        output.say(f"created connection {connection.name} of {connection.connector} to {connection.origin}")
+
+
+@app.command("list")
+def list_(
+    *,
+    slug: Annotated[str | None, typer.Argument(help="Only those of this connector.", metavar="[SLUG]")] = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """List your enterprise's connections. Of secrets at most the last four characters are shown.
+
+    Example: `dibop connection list openweathermap`
+    """
+
+    async def work(client: Client) -> list[Connection]:
+        from dibop.admin import Registry
+
+        return await Registry(client, client.enterprise).connections(slug)
+
+    rows = runner.with_client(home, work)
+    if as_json:
+        output.print_json([row.model_dump(mode="json") for row in rows])
+        return
+    output.print_table(
+        ["connector", "name", "versions", "address", "fields", "made by", "at"],
+        [
+            (
+                r.connector,
+                r.name,
+                r.version_policy,
+                r.origin,
+                ", ".join(f"{name}={value}" for name, value in r.fields.items()),
+                r.created_by,
+                r.created_at,
+            )
+            for r in rows
+        ],
+        "There is no connection yet. Make one with: dibop connection create SLUG",
+    )
+
+
+@app.command()
+def delete(
+    slug: Slug,
+    name: Name = "default",
+    yes: options.Yes = False,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Delete a connection and its credentials.
+
+    Example: `dibop connection delete openweathermap --name backup --yes`
+    """
+    if not yes and output.is_interactive():
+        typer.confirm(f"Delete the connection {name} of {slug}, with its credentials?", abort=True, err=True)
+
+    async def work(client: Client) -> ConnectionDeleted:
+        from dibop.admin import Registry
+
+        return await Registry(client, client.enterprise).delete_connection(slug, name)
+
+    deleted = runner.with_client(home, work)
+    if as_json:
+        output.print_json(deleted.model_dump(mode="json"))
+    else:
+        output.say(f"deleted connection {deleted.name} of {deleted.connector}")

@@ -1,0 +1,307 @@
+"""`dibop connector`: write, look at, test and publish connectors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from dibop.cli import options, output, runner
+
+if TYPE_CHECKING:
+    from dibop.authoring import TemplateFile
+    from dibop.client import Client
+    from shared.contracts.commands import Connector, ConnectorRow, DraftSaved, Published, TestReport
+    from shared.contracts.template import Problem
+
+app = typer.Typer(help="Write, look at, test and publish connectors.", no_args_is_help=True)
+
+Slug = Annotated[str, typer.Argument(help="The connector's slug.", metavar="SLUG")]
+File = Annotated[Path, typer.Argument(help="The template, YAML or JSON.", metavar="FILE")]
+
+
+@app.command()
+def validate(
+    file: File,
+    part: Annotated[
+        Literal["auth", "operation", "response_schema"] | None,
+        typer.Option("--part", help="The file holds only this part of a template."),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Check a template without a server: every problem with its place and how to mend it.
+
+    Examples: `dibop connector validate weather.yaml`, `dibop connector validate auth.yaml --part auth`
+    """
+    from dibop.authoring import TemplateFileError, read_template
+
+    try:
+        read = read_template(file, part=part)
+        errors, warnings = read.errors, read.warnings
+    except TemplateFileError as error:
+        errors, warnings = error.problems, []
+    if as_json:
+        output.print_json(
+            {
+                "file": str(file),
+                "valid": not errors,
+                "errors": [problem.as_dict() for problem in errors],
+                "warnings": [problem.as_dict() for problem in warnings],
+            }
+        )
+    else:
+        _print_problems(file, errors, "error")
+        _print_problems(file, warnings, "warning")
+        if not errors:
+            output.say(f"{file}: valid")
+    if errors:
+        runner.fail()
+
+
+@app.command()
+def apply(
+    file: File,
+    *,
+    owner: options.Owner = None,
+    revision: Annotated[
+        int | None,
+        typer.Option("--revision", min=1, help="Save on this revision; refused if it is not the current one."),
+    ] = None,
+    allow_invalid: Annotated[
+        bool, typer.Option("--allow-invalid", help="Save the draft although it has errors.")
+    ] = False,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="PATH=VALUE", help="Replace a value: `base_url=...`, `/operations/0/path=...`."),
+    ] = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Save a template as a draft, on the current revision. An icon file beside it is taken in.
+
+    Examples: `dibop connector apply weather.yaml`, `dibop connector apply weather.yaml --set base_url=http://127.0.0.1:8080`
+    """
+    from dibop.authoring import read_template, save
+
+    read = read_template(file, assignments=assignments or [])
+    if read.errors and not allow_invalid:
+        _refuse_invalid(read)
+
+    async def work(client: Client) -> DraftSaved:
+        return await save(client, read, owner=owner, revision=revision)
+
+    saved = runner.with_client(home, work)
+    if as_json:
+        output.print_json(saved.model_dump(mode="json"))
+        return
+    what = "saved" if saved.changed else "unchanged"
+    output.say(f"{what} draft {saved.slug} of {saved.owner}, revision {saved.revision}, {saved.digest}")
+    _print_problems(file, read.errors, "error")
+    _print_problems(file, read.warnings, "warning")
+
+
+@app.command("list")
+def list_(
+    *,
+    search: Annotated[str | None, typer.Option("--search", help="Only those that hold this text.")] = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the connectors that you can see: your enterprise's and the catalogue's.
+
+    Example: `dibop connector list --search weather`
+    """
+
+    async def work(client: Client) -> list[ConnectorRow]:
+        from dibop.admin import Registry, owners_to_look_at
+
+        rows: dict[tuple[str, str], ConnectorRow] = {}
+        for enterprise in owners_to_look_at(client):
+            for row in await Registry(client, enterprise).connectors(search):
+                rows.setdefault((row.owner, row.slug), row)
+        return sorted(rows.values(), key=lambda row: (row.slug, row.owner))
+
+    rows = runner.with_client(home, work)
+    if as_json:
+        output.print_json([row.model_dump(mode="json") for row in rows])
+        return
+    output.print_table(
+        ["slug", "owner", "name", "type", "state", "draft", "latest version"],
+        [(r.slug, r.owner, r.name, r.type, r.state, r.draft_revision, r.latest_version) for r in rows],
+        "There is no connector yet. Save one with: dibop connector apply FILE",
+    )
+
+
+@app.command()
+def show(slug: Slug, owner: options.Owner = None, home: options.Home = None, as_json: options.Json = False) -> None:
+    """Show a connector: its draft, its versions and their states.
+
+    Example: `dibop connector show openweathermap --json`
+    """
+
+    async def work(client: Client) -> Connector:
+        return await _find(client, slug, owner)
+
+    connector = runner.with_client(home, work)
+    if as_json:
+        shown = connector.model_dump(mode="json", exclude={"name", "type"})
+        for version in shown["versions"]:
+            version.pop("scope")
+        output.print_json(shown)
+        return
+    output.say(f"{connector.name} ({connector.slug}), {connector.type}, of {connector.owner}: {connector.state}")
+    if connector.draft:
+        errors = f", {len(connector.draft.errors)} errors" if connector.draft.errors else ""
+        output.say(f"draft: revision {connector.draft.revision}{errors}, {connector.draft.digest}")
+        for problem in connector.draft.errors:
+            output.say(f"  - {problem.path or 'the document'}: {problem.problem} {problem.mend}")
+    output.print_table(
+        ["version", "state", "scope", "published", "digest"],
+        [(v.version, v.state, v.scope, v.published_at, v.digest) for v in connector.versions],
+        "No version is published yet.",
+    )
+
+
+@app.command("test")
+def run_test(
+    slug: Slug,
+    *,
+    operations: Annotated[
+        list[str] | None,
+        typer.Option("--operation", metavar="NAME", help="Only this one; repeatable. By default all idempotent ones."),
+    ] = None,
+    credentials_file: options.CredentialsFile = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=0.1, max=300, help="Seconds that one attempt may take.")
+    ] = None,
+    owner: options.Owner = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Run operations of the draft with their sample values through an executor; successes are evidence for publishing.
+
+    Credentials are used for this run alone. Exit code 1 where an operation fails.
+
+    Examples: `dibop connector test openweathermap --credentials-file key.yaml`,
+    `dibop connector test crm --operation create_contact`
+    """
+
+    async def work(client: Client) -> TestReport:
+        from dibop.admin import Publisher
+        from dibop.cli import credentials
+        from shared.contracts.commands import RunTest
+
+        draft, template = await credentials.draft_template(client, slug, _owner_of(client, owner))
+        sealed = credentials.for_test(client, template, draft.owner, credentials_file)
+        command = RunTest(slug=slug, operations=operations, credentials=sealed, timeout=timeout)
+        with output.waiting(f"testing {slug}"):
+            return await Publisher(client, draft.owner).run_test(command)
+
+    report = runner.with_client(home, work)
+    if as_json:
+        output.print_json(report.model_dump(mode="json"))
+    else:
+        _print_test(report)
+    if any(operation.outcome == "fail" for operation in report.operations):
+        runner.fail()
+
+
+@app.command()
+def publish(
+    slug: Slug,
+    *,
+    scope: Annotated[
+        Literal["catalogue", "enterprise"] | None,
+        typer.Option("--scope", help="For all enterprises, or yours alone. By default as the draft's owner has it."),
+    ] = None,
+    notes: Annotated[str, typer.Option("--notes", help="What is new, for those who use it.")] = "",
+    owner: options.Owner = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Publish the draft as the next version, if the gate lets it pass. Answers once it can be executed.
+
+    Example: `dibop connector publish openweathermap --scope catalogue`
+    """
+
+    async def work(client: Client) -> Published:
+        from dibop.admin import Publisher, find_draft
+        from shared.contracts.names import PLATFORM
+
+        named = _owner_of(client, owner) or _owner_of(client, "enterprise" if scope == "enterprise" else None)
+        draft = await find_draft(client, slug, named)
+        enterprise = draft.owner if draft else named or client.enterprise
+        wanted = scope or ("catalogue" if enterprise == PLATFORM else "enterprise")
+        with output.waiting(f"publishing {slug}"):
+            return await Publisher(client, enterprise).publish(slug, wanted, notes)
+
+    published = runner.with_client(home, work)
+    if as_json:
+        output.print_json(published.model_dump(mode="json"))
+    elif published.changed:
+        output.say(f"published {published.slug} {published.version} to the {published.scope}, {published.digest}")
+    else:
+        output.say(f"unchanged: this document is {published.slug} {published.version} already")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the template, by which editors complete the YAML.
+
+    Example: `dibop connector schema > template.schema.json`
+    """
+    from shared.contracts.template import json_schema
+
+    output.print_json(json_schema())
+
+
+def _print_problems(file: Path, problems: list[Problem], kind: str) -> None:
+    """`file:line:column: error: path: problem mend`, which editors and people can follow; to standard output."""
+    for problem in problems:
+        place = str(file) if problem.line is None else f"{file}:{problem.line}:{problem.column or 1}"
+        output.say(f"{place}: {kind}: {problem.path or 'the document'}: {problem.problem} {problem.mend}")
+
+
+def _refuse_invalid(read: TemplateFile) -> None:
+    if not output.is_json():
+        _print_problems(read.path, read.errors, "error")
+        output.note("not saved. Mend these, or save the draft as it is with --allow-invalid")
+        runner.fail()
+    read.require_valid()
+
+
+def _print_test(report: TestReport) -> None:
+    output.print_table(
+        ["operation", "result", "status", "ms", "schema", "reason"],
+        [
+            (o.operation, o.outcome, o.status_code, _ms(o.duration_ms), _schema(o.schema_valid), o.reason or "")
+            for o in report.operations
+        ],
+        "The draft has no operation.",
+    )
+    counts = {outcome: sum(o.outcome == outcome for o in report.operations) for outcome in ("pass", "fail", "skip")}
+    output.say(
+        f"{counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped; revision {report.revision}"
+    )
+
+
+def _ms(duration: float | None) -> str | None:
+    return None if duration is None else f"{duration:.0f}"
+
+
+def _schema(valid: bool | None) -> str:
+    return {True: "valid", False: "broken", None: "-"}[valid]
+
+
+def _owner_of(client: Client, owner: str | None) -> Any:
+    """The enterprise that `--owner` names."""
+    from shared.contracts.names import PLATFORM
+
+    return {"platform": PLATFORM, "enterprise": client.enterprise}.get(owner or "")
+
+
+async def _find(client: Client, slug: str, owner: str | None) -> Connector:
+    from dibop.admin import Registry
+
+    return await Registry(client, _owner_of(client, owner) or client.enterprise).require_connector(slug)

@@ -1,0 +1,42 @@
+"""How a command runs: its coroutine, its client, and the exit code that comes of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from dibop.client import Client
+
+T = TypeVar("T")
+FAILED = 1
+USAGE = 2
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine."""
+    return asyncio.run(work)
+
+
+def with_client(home: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Run `work` with a client of the stack in `home`."""
+    from dibop.client import Client
+
+    async def connected() -> T:
+        async with Client.connect(home, name="dibop-cli") as client:
+            return await work(client)
+
+    return asyncio.run(connected())
+
+
+def fail() -> NoReturn:
+    """End with exit code 1, everything having been said."""
+    raise typer.Exit(FAILED)
+
+
+def wrong_usage(message: str) -> NoReturn:
+    """End with exit code 2 and the reason."""
+    raise typer.BadParameter(message)

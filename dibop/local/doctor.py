@@ -1,0 +1,165 @@
+"""`dibop doctor`: one check after the other, each with what was found and how to mend it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from dibop import __version__
+from dibop.admin import token_claims
+from dibop.bus import Bus
+from dibop.context import Context
+from dibop.errors import DibopError
+from dibop.local.home import Home, StackState
+from dibop.sealing import load_sealing_key
+from shared.contracts.subjects import EVENTS_STREAM
+
+_MINIMUM_REDIS: Final = (6, 2)
+_MINIMUM_DISK_BYTES: Final = 1024**3
+_MAX_SKEW_SECONDS: Final = 5.0
+_PING_WINDOW_SECONDS: Final = 0.5
+_CONNECT_SECONDS: Final = 3.0
+_SERVICES: Final = ("registry", "publisher", "executor")
+_START: Final = "Start the stack with 'dibop up'."
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, whether it is well, what was found, and what to do where it is not."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def examine(home: str | None) -> list[Check]:
+    """Every check that can be made; the first failed one that others need ends the list early."""
+    where = Home.of(home)
+    checks = [_disk(where)]
+    try:
+        context = Context.load(home)
+    except DibopError as error:
+        return [*checks, Check("context", False, error.detail, error.kind.next_step)]
+    checks.append(Check("context", True, f"{where.context_file}: enterprise {context.enterprise}"))
+    checks += [_token(context), _sealing_key(context)]
+    checks += [check async for check in _bus(context)]
+    return [*checks, await _redis(where)]
+
+
+def _disk(home: Home) -> Check:
+    path = next(parent for parent in (home.root, *home.root.parents) if parent.exists())
+    free = shutil.disk_usage(path).free
+    found = f"{free / 1024**3:.1f} GiB free below {path}"
+    return Check("disk space", free >= _MINIMUM_DISK_BYTES, found, "Free at least 1 GiB, or choose another --home.")
+
+
+def _token(context: Context) -> Check:
+    try:
+        claims = token_claims(context.token() or "")
+    except DibopError as error:
+        return Check("token", False, error.detail, "'dibop up' writes it anew.")
+    left = claims.get("exp", 0) - time.time()
+    if not claims:
+        return Check("token", False, f"{context.token_file} holds no token", "'dibop up' writes it anew.")
+    lasts = f"{left / 86_400:.0f} days left" if left > 0 else "expired"
+    found = f"{claims.get('sub')} of {claims.get('enterprise')}, {lasts}"
+    return Check("token", left > 0, found, "'dibop up' signs it anew when it is started again.")
+
+
+def _sealing_key(context: Context) -> Check:
+    try:
+        key = load_sealing_key(context.seal_key_file)
+    except DibopError as error:
+        return Check("sealing key", False, error.detail, "'dibop up' writes it anew.")
+    return Check("sealing key", True, key.kid)
+
+
+async def _bus(context: Context) -> AsyncIterator[Check]:
+    bus = Bus(context, name="dibop-doctor")
+    try:
+        await bus.open(_CONNECT_SECONDS)
+    except DibopError as error:
+        yield Check("nats", False, error.detail, _START)
+        return
+    try:
+        yield Check("nats", True, f"{context.nats_url}, round trip {1000 * await bus.round_trip():.1f} ms")
+        yield await _streams(bus)
+        for name in _SERVICES:
+            yield await _service(bus, name)
+        yield await _clock(bus)
+    finally:
+        await bus.close()
+
+
+async def _streams(bus: Bus) -> Check:
+    from shared.messaging.bootstrap import verify
+
+    try:
+        problems = await verify(bus.jetstream())
+    except Exception as error:  # noqa: BLE001  # whatever it is, it is what the doctor has to tell
+        problems = [f"JetStream does not answer: {str(error) or type(error).__name__}"]
+    return Check(
+        "streams and buckets", not problems, "; ".join(problems) or "as they should be", "Run 'dibop migrate'."
+    )
+
+
+async def _service(bus: Bus, name: str) -> Check:
+    answers = await bus.ping_services(f"dibop-{name}", window=_PING_WINDOW_SECONDS)
+    if not answers:
+        return Check(
+            name, False, "does not answer", f"Look into its log, '{name}.log' of the home's folder 'logs'. {_START}"
+        )
+    versions = sorted({str(answer.get("version")) for answer in answers})
+    same = versions == [__version__]
+    found = f"{len(answers)} answering, version {', '.join(versions)}"
+    return Check(name, same, found, f"This command is {__version__}: run services and command of one version.")
+
+
+async def _clock(bus: Bus) -> Check:
+    """JetStream stamps its answers (`ts`, since server 2.10)."""
+    try:
+        answer = await bus.request(f"$JS.API.STREAM.INFO.{EVENTS_STREAM}", b"", timeout=_CONNECT_SECONDS)
+        stamp = datetime.fromisoformat(json.loads(answer.data)["ts"])
+    except (DibopError, ValueError, KeyError):
+        return Check("clock", False, "the NATS server does not tell its time", _START)
+    skew = abs(stamp.timestamp() - time.time())
+    return Check("clock", skew < _MAX_SKEW_SECONDS, f"{skew:.1f} s from the NATS server's", "Set both clocks by NTP.")
+
+
+async def _redis(home: Home) -> Check:
+    import redis.asyncio as redis
+    from redis.exceptions import RedisError
+
+    url = os.environ.get("DIBOP_REDIS_URL") or _local_redis(home)
+    if url is None:
+        return Check("redis", False, "its address is not known", f"{_START} Or set DIBOP_REDIS_URL.")
+    client = redis.Redis.from_url(url, socket_connect_timeout=_CONNECT_SECONDS, socket_timeout=_CONNECT_SECONDS)
+    try:
+        version = str((await client.info("server"))["redis_version"])
+    except (TimeoutError, RedisError, OSError) as error:
+        return Check("redis", False, f"{_place(url)} does not answer: {error}", _START)
+    finally:
+        await client.aclose()
+    numbers = tuple(int(part) for part in version.split(".")[:2])
+    return Check("redis", numbers >= _MINIMUM_REDIS, f"{_place(url)}, version {version}", "Use Redis 6.2 or newer.")
+
+
+def _local_redis(home: Home) -> str | None:
+    state = StackState.read(home)
+    return next((part.address for part in state.parts if part.name == "redis"), None) if state else None
+
+
+def _place(url: str) -> str:
+    """The address without user and password."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

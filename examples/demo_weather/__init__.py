@@ -1,0 +1,1 @@
+"""A small weather API to try connectors on: invented, steady weather for a few cities."""
