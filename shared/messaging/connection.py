@@ -27,7 +27,7 @@ _REFUSED: Final = "permissions violation"
 
 
 class BusUnreachableError(Exception):
-    """No NATS server let us in within the time that the caller gave."""
+    """No NATS server let us in within the time that the caller gave, or there is nothing to show it."""
 
 
 class BusClient(Client):
@@ -60,6 +60,10 @@ async def connect(
     Waits for a server for ever, as services must, or raises BusUnreachableError after `wait_seconds`.
     `drain_seconds` bounds `drain()`.
     """
+    if settings.nats_creds is not None and not settings.nats_creds.is_file():
+        raise BusUnreachableError(
+            f"The credentials file {settings.nats_creds} does not exist. Correct DIBOP_NATS_CREDS, or make the user."
+        )
     client = BusClient()
     watch = _Watch(name, client)
     attempt = client.connect(
@@ -91,7 +95,8 @@ async def connect(
 def make_broker(settings: BusSettings, *, name: str, drain_seconds: float, **options: Any) -> NatsBroker:
     """A FastStream broker over a connection of `connect`; `options` go to NatsBroker.
 
-    FastStream's JetStream subscribers ignore a broker's inbox prefix: give them `inbox_prefix(settings)`.
+    It does not wait when it stops: CommandService drains first, since FastStream's own way drops what arrives
+    meanwhile. FastStream's JetStream subscribers ignore a broker's inbox prefix: give them `inbox_prefix(settings)`.
     """
     return _Broker(settings, name=name, drain_seconds=drain_seconds, **options)
 
@@ -105,7 +110,7 @@ class _Broker(NatsBroker):
     """NatsBroker takes no ready connection; this gives it ours."""
 
     def __init__(self, settings: BusSettings, *, name: str, drain_seconds: float, **options: Any) -> None:
-        super().__init__(settings.servers, graceful_timeout=drain_seconds, **options)
+        super().__init__(settings.servers, graceful_timeout=None, **options)
         self._settings = settings
         self._name = name
         self._drain_seconds = drain_seconds
