@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Le
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -175,8 +174,8 @@ def _literals(annotation: Any) -> list[str]:
 def _bounds(field: FieldInfo | None) -> tuple[float, float] | None:
     """Both bounds of a number, where it has both."""
     metadata = [*field.metadata, *_nested_metadata(field.annotation)] if field else []
-    low = next((item.ge for item in metadata if isinstance(item, Ge)), None)
-    high = next((item.le for item in metadata if isinstance(item, Le)), None)
+    low = next((item.ge for item in metadata if hasattr(item, "ge")), None)
+    high = next((item.le for item in metadata if hasattr(item, "le")), None)
     return (float(str(low)), float(str(high))) if low is not None and high is not None else None
 
 
