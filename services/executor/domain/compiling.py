@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from sys import intern
-from typing import Final
+from typing import Final, TypeVar, cast
 
 import msgspec
 from pydantic import ValidationError
 
-from services.executor.domain.encoding import encode_component, json_bytes
+from services.executor.domain.encoding import encode_component
 from services.executor.domain.plan import (
     AuthPlan,
     BodyEncoding,
@@ -19,8 +19,12 @@ from services.executor.domain.plan import (
     ParameterPlan,
     ResiliencePlan,
 )
+from services.executor.domain.schemas import pack_schema
 from shared.contracts.errors import DibopError
 from shared.contracts.template.model import Operation, Parameter, Resilience, Template
+
+P = TypeVar("P", ParameterPlan, bytes)
+Alike = dict[bytes, ParameterPlan | bytes]
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
@@ -41,7 +45,8 @@ def compile_document(document: bytes) -> ConnectorPlan:
 def compile_plan(template: Template) -> ConnectorPlan:
     """Keep of a template what executions need, as strings and numbers that nothing else holds on to."""
     resilience = _resilience(template.resilience)
-    operations = (_operation(operation, template, resilience) for operation in template.operations)
+    alike: Alike = {}
+    operations = (_operation(operation, template, resilience, alike) for operation in template.operations)
     return ConnectorPlan(
         slug=template.slug,
         base_url=template.base_url,
@@ -67,22 +72,28 @@ def _auth(template: Template) -> AuthPlan:
     )
 
 
-def _operation(operation: Operation, template: Template, shared: ResiliencePlan) -> OperationPlan:
+def _operation(operation: Operation, template: Template, shared: ResiliencePlan, alike: Alike) -> OperationPlan:
     pieces = _PLACEHOLDER.split(operation.path)
+    schema = operation.response_schema
     own = operation.resilience is not None
     return OperationPlan(
-        name=intern(operation.operation),
+        name=operation.operation,
         method=intern(operation.method),
         literals=tuple(pieces[0::2]),
         path_names=tuple(intern(name) for name in pieces[1::2]),
-        parameters=tuple(_parameter(parameter) for parameter in operation.parameters),
+        parameters=tuple(_once(_parameter(parameter), alike) for parameter in operation.parameters),
         body_encoding=_body_encoding(operation),
         idempotent=operation.idempotent_effective,
         idempotency_header=operation.idempotency_header,
-        response_schema=json_bytes(operation.response_schema) if operation.response_schema is not None else None,
+        response_schema=None if schema is None else _once(pack_schema(schema), alike),
         resilience=_resilience(operation.resilience_effective(template)) if own else shared,
         scoped=own,
     )
+
+
+def _once(part: P, alike: Alike) -> P:
+    """The part that stands for all of its like: operations of one connector have many parameters and schemas alike."""
+    return cast("P", alike.setdefault(msgspec.msgpack.encode(part), part))
 
 
 def _parameter(parameter: Parameter) -> ParameterPlan:
@@ -95,7 +106,7 @@ def _parameter(parameter: Parameter) -> ParameterPlan:
         key=intern(f"{encode_component(parameter.name)}=") if parameter.location == "query" else "",
         default=parameter.default if parameter.has_default else msgspec.UNSET,
         enum=tuple(parameter.enum) if parameter.enum is not None else None,
-        schema=json_bytes(schema) if schema is not None else None,
+        schema=pack_schema(schema) if schema is not None else None,
     )
 
 

@@ -1,7 +1,7 @@
 """Plans: a template compiled into what an execution needs, small enough that a worker keeps thousands.
 
 Names, descriptions and help stay in the document. Everything that can be settled once is: the path is split, query
-names are encoded, defaults and operation overrides are merged, schemas are kept as text until something is checked.
+names are encoded, defaults and operation overrides are merged, schemas are packed until something is checked.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class CredentialPlan(msgspec.Struct, frozen=True, gc=False):
 
 
 class ParameterPlan(msgspec.Struct, frozen=True, gc=False):
-    """One parameter. `key` is its encoded `name=` for a query; `schema` is JSON text."""
+    """One parameter. `key` is its encoded `name=` for a query; `schema` is a packed JSON Schema."""
 
     name: str
     location: Location

@@ -86,7 +86,7 @@ def decode_response(response: HttpResponse, schema: bytes | None, schemas: Schem
     - a text type or a charset: `text` in the declared charset, else in UTF-8, else `base64`: no character is guessed;
     - anything else: `base64`.
 
-    `schema` (JSON text) is checked for 2xx alone: it describes what the operation gives, not its refusals.
+    `schema` (packed) is checked for 2xx alone: it describes what the operation gives, not its refusals.
     """
     if not 200 <= response.status < 300:
         schema = None

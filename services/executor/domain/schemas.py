@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import OrderedDict
 from typing import Any, Final
 
@@ -14,15 +15,23 @@ MAX_SCHEMA_ERRORS: Final = 20
 _MASK: Final = "the value"
 
 
+def pack_schema(schema: Any) -> bytes:
+    """A schema as a plan keeps it: compressed, since a worker has thousands and only building a validator reads it."""
+    return zlib.compress(msgspec.json.encode(schema))
+
+
 class SchemaCache:
-    """At most `size` validators, the least recently used leave first. Nothing is fetched for a `$ref`."""
+    """At most `size` validators, the least recently used leave first. Nothing is fetched for a `$ref`.
+
+    Schemas are given as `pack_schema` makes them.
+    """
 
     def __init__(self, size: int = 1024) -> None:
         self._size = size
         self._validators: OrderedDict[bytes, Draft202012Validator | str] = OrderedDict()
 
     def errors(self, schema: bytes, instance: Any, *, limit: int = MAX_SCHEMA_ERRORS) -> list[SchemaError]:
-        """At most `limit` places where `instance` breaks `schema` (JSON text); none where it fits."""
+        """At most `limit` places where `instance` breaks `schema`; none where it fits."""
         validator = self._validators.get(schema)
         if validator is None:
             validator = self._build(schema)
@@ -41,7 +50,7 @@ class SchemaCache:
     def _build(self, schema: bytes) -> Draft202012Validator | str:
         validator: Draft202012Validator | str
         try:
-            validator = Draft202012Validator(msgspec.json.decode(schema), offline=True, mask=_MASK)
+            validator = Draft202012Validator(msgspec.json.decode(zlib.decompress(schema)), offline=True, mask=_MASK)
         except (ValidationError, ReferencingError, ValueError, RecursionError) as error:
             validator = f"the schema itself cannot be used: {error}"[:500]
         if len(self._validators) >= self._size:
