@@ -16,16 +16,17 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import await_only
+from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_fixed
 
 Dialect = Literal["sqlite", "postgresql"]
 
 _WRITES: Final = "dibop_writes"
 _BUSY_SECONDS: Final = 15
 _SQLITE_PRAGMAS: Final = (
-    "PRAGMA journal_mode=WAL",
+    f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}",
     "PRAGMA synchronous=NORMAL",
     "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={_BUSY_SECONDS * 1000}",
 )
 
 
@@ -106,6 +107,7 @@ def _sqlite(address: URL) -> AsyncEngine:
         cursor = connection.cursor()
         for pragma in _SQLITE_PRAGMAS:
             cursor.execute(pragma)
+        _switch_to_wal(cursor)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "begin")
@@ -114,3 +116,15 @@ def _sqlite(address: URL) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
     return engine
+
+
+def _switch_to_wal(cursor: Any) -> None:
+    """A new file is switched once; SQLite does not honour the busy timeout when two connections do it at once."""
+    waiting = Retrying(
+        retry=retry_if_exception_message(match="database is locked"),
+        wait=wait_fixed(0.01),
+        stop=stop_after_delay(_BUSY_SECONDS),
+        sleep=lambda seconds: await_only(asyncio.sleep(seconds)),
+        reraise=True,
+    )
+    waiting(cursor.execute, "PRAGMA journal_mode=WAL")
