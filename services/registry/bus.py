@@ -117,12 +117,12 @@ class NatsProjections:
                     await self._kv.update(name, msgspec.json.encode(entry), last=revision)
                 elif present:
                     await self._kv.delete(name, last=revision)
+            except KeyWrongLastSequenceError:
+                continue
             except APIError as error:
                 if error.err_code in _WRONG_REVISION:
                     continue
                 raise
-            except KeyWrongLastSequenceError:
-                continue
             return entry
 
 

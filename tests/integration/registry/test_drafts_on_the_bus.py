@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("registry")
 
 
 async def test_a_draft_comes_back_as_it_was_written(people: People) -> None:
-    odd = document(operations=[operation("now", sample={"q": "Zürich \u0000 😀"})], **{"x-z": 1, "x-a": 1.0})
+    odd = document(operations=[operation("now", sample={"q": "Zürich \u0000 😀"})]) | {"x-z": 1, "x-a": 1.5}
     await people.author.ask("draft.save", SaveDraft(slug="weather", document=odd), DraftSaved)
 
     draft = await people.colleague.ask("draft.get", GetDraft(slug="weather"), Draft)
