@@ -53,7 +53,7 @@ Name = Annotated[str, Field(min_length=1, max_length=100)]
 Text = Annotated[str, Field(max_length=4000)]
 Url = Annotated[str, Field(min_length=1, max_length=2000)]
 FieldName = Annotated[str, Field(min_length=1, max_length=128)]
-Whole = Annotated[int, BeforeValidator(_whole, json_schema_input_type=int)]
+AS_WHOLE: Final = BeforeValidator(_whole)
 Schema = Annotated[dict[str, Any], WithJsonSchema({"$ref": "https://json-schema.org/draft/2020-12/schema"})]
 Scopes = Annotated[
     list[str],
@@ -62,10 +62,10 @@ Scopes = Annotated[
 ]
 
 TimeoutSeconds = Annotated[float, Field(ge=0.1, le=300)]
-MaxRetries = Annotated[Whole, Field(ge=0, le=10)]
+MaxRetries = Annotated[int, Field(ge=0, le=10), AS_WHOLE]
 RetryDelaySeconds = Annotated[float, Field(ge=0, le=60)]
-RateLimitPerMinute = Annotated[Whole, Field(ge=0, le=100_000)]
-CircuitBreakerThreshold = Annotated[Whole, Field(ge=0, le=1000)]
+RateLimitPerMinute = Annotated[int, Field(ge=0, le=100_000), AS_WHOLE]
+CircuitBreakerThreshold = Annotated[int, Field(ge=0, le=1000), AS_WHOLE]
 CircuitBreakerRecoverySeconds = Annotated[float, Field(ge=1, le=3600)]
 
 

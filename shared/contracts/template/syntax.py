@@ -65,6 +65,11 @@ EXPLANATIONS: Final = (
         "Something follows after the end of the document.",
         "Keep one mapping, and align its names.",
     ),
+    Explanation(
+        "invalid Unicode character escape",
+        "An escape stands for half of a surrogate pair.",
+        "Write the character itself.",
+    ),
     Explanation("undefined tag handle", "A tag is not allowed here.", "Put text that starts with `!` in quotes."),
     Explanation("control characters", "The text holds a control character.", "Take it out."),
 )
