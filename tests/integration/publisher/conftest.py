@@ -1,0 +1,256 @@
+"""The publisher over a real database, a real NATS and a real registry; an executor that answers as it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+import pytest
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from pydantic import BaseModel
+
+from services.publisher import app as publisher_app
+from services.publisher.settings import PublisherSettings
+from services.publisher.store import SqlStore
+from services.registry import app as registry_app
+from services.registry.settings import RegistrySettings
+from shared.contracts import commands, subjects
+from shared.contracts.errors import DibopError
+from shared.contracts.events import Event
+from shared.contracts.execution import DraftExecutionRequest, ExecutionReply
+from shared.contracts.projections import CatalogueEntry
+from shared.messaging.client import command
+from shared.messaging.connection import BusClient
+from shared.messaging.objects import Documents
+from shared.persistence.engine import Database
+from shared.persistence.migrate import upgrade
+from shared.security.principals import Role
+from tests.support.connectors import document
+from tests.support.processes import ManagedProcess
+from tests.support.streams import stored_events
+from tests.support.tokens import Tokens
+
+M = TypeVar("M", bound=BaseModel)
+
+REPOSITORY: Final = Path(__file__).parents[3]
+TIMEOUT: Final = 20.0
+SLUG: Final = "weather"
+
+
+@dataclass(frozen=True)
+class Author:
+    """Someone who drafts, tests and publishes in `enterprise` (the subject's)."""
+
+    nc: BusClient
+    token: str
+    enterprise: str
+
+    async def ask(self, plane: str, what: str, body: dict[str, Any], answer: type[M]) -> M:
+        """Send `<plane>` its `<noun>.<verb>`."""
+        noun, verb = what.split(".")
+        subject = f"{plane}.v1.{self.enterprise}.{noun}.{verb}"
+        return await command(self.nc, subject, body, answer, token=self.token, timeout=TIMEOUT)
+
+    async def save(self, base_revision: int | None = None, **changes: Any) -> commands.DraftSaved:
+        body = {"slug": SLUG, "document": document(SLUG, **changes), "base_revision": base_revision}
+        return await self.ask("registry", "draft.save", body, commands.DraftSaved)
+
+    async def test(self, **body: Any) -> commands.TestReport:
+        return await self.ask("publisher", "test.run", {"slug": SLUG, **body}, commands.TestReport)
+
+    async def publish(self) -> commands.Published:
+        scope = "catalogue" if self.enterprise == "platform" else "enterprise"
+        return await self.ask("publisher", "connector.publish", {"slug": SLUG, "scope": scope}, commands.Published)
+
+    async def connector(self) -> commands.Connector:
+        return await self.ask("registry", "connector.show", {"slug": SLUG}, commands.Connector)
+
+    async def audit(self) -> list[commands.AuditEntry]:
+        return (await self.ask("registry", "audit.list", {}, commands.AuditPage)).entries
+
+    async def last_audit(self, action: str) -> commands.AuditEntry | None:
+        return next((entry for entry in await self.audit() if entry.action == action), None)
+
+
+@dataclass
+class StandInExecutor:
+    """Answers every draft request with 200, or with what `answers` has for the operation."""
+
+    nc: BusClient
+    answers: dict[str, ExecutionReply | DibopError] = field(default_factory=dict)
+    requests: dict[str, DraftExecutionRequest] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    documents: dict[str, bytes | None] = field(default_factory=dict)
+
+    async def serve(self) -> None:
+        await self.nc.subscribe(subjects.DRAFT_PATTERN, queue=subjects.EXECUTORS_QUEUE, cb=self._answer)
+        await self.nc.flush()
+
+    async def _answer(self, message: Msg) -> None:
+        operation = subjects.parse(message.subject).second
+        request = msgspec.json.decode(message.data, type=DraftExecutionRequest)
+        self.requests[operation] = request
+        self.headers[operation] = dict(message.headers or {})
+        self.documents[request.digest] = await Documents(self.nc.jetstream()).get(request.digest)
+        answer = self.answers.get(operation) or answered(operation=operation)
+        if isinstance(answer, DibopError):
+            problem = msgspec.json.encode(answer.to_problem("r"))
+            await self.nc.publish(message.reply, problem, headers=answer.headers())
+        else:
+            await message.respond(msgspec.json.encode(answer))
+
+
+def answered(**values: Any) -> ExecutionReply:
+    passing: dict[str, Any] = {
+        "request_id": "r",
+        "connector": SLUG,
+        "version": "draft",
+        "operation": "now",
+        "connection": None,
+        "status_code": 200,
+        "headers": {},
+        "response": {},
+        "response_encoding": "json",
+        "duration_ms": 1.5,
+        "attempts": [],
+        "schema_valid": True,
+    }
+    return ExecutionReply(**{**passing, **values})
+
+
+@pytest.fixture
+def platform(nc: BusClient, tokens: Tokens) -> Author:
+    """A Platform Admin, in `platform`."""
+    return Author(nc, tokens.issue("pat", "acme", Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK), "platform")
+
+
+@pytest.fixture
+def acme(nc: BusClient, tokens: Tokens) -> Author:
+    """An Enterprise Admin with SDK access, in `acme`."""
+    return Author(nc, tokens.issue("ada", "acme", Role.ENTERPRISE_ADMIN_SDK), "acme")
+
+
+@pytest.fixture
+async def executor(nc: BusClient, js: JetStreamContext) -> StandInExecutor:
+    stand_in = StandInExecutor(nc)
+    await stand_in.serve()
+    return stand_in
+
+
+@pytest.fixture
+def service_token_file(tokens: Tokens, tmp_path: Path) -> Path:
+    file = tmp_path / "publisher.token"
+    file.write_text(tokens.issue("publisher", "platform", Role.PUBLISHER) + "\n")
+    return file
+
+
+ServeRegistry = Callable[[], AbstractAsyncContextManager[None]]
+
+
+@pytest.fixture
+def serve_registry(nats_url: str, js: JetStreamContext, tokens: Tokens, tmp_path: Path) -> ServeRegistry:
+    """A registry that serves, in this process, as long as the block lasts; over the same database each time."""
+    settings = RegistrySettings(
+        nats_url=nats_url,
+        database_url=f"sqlite+aiosqlite:///{tmp_path / 'registry.db'}",
+        token_key_file=tokens.key_file,
+    )
+
+    @contextlib.asynccontextmanager
+    async def serve() -> AsyncIterator[None]:
+        database = Database.open(settings.database_url)
+        await upgrade(database, registry_app.MIGRATIONS)
+        service = registry_app.build(settings, database)
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.drain_and_stop()
+            await database.close()
+
+    return serve
+
+
+@pytest.fixture
+async def registry(serve_registry: ServeRegistry) -> AsyncIterator[None]:
+    async with serve_registry():
+        yield
+
+
+@pytest.fixture
+async def migrated(database: Database) -> Database:
+    await upgrade(database, publisher_app.MIGRATIONS)
+    return database
+
+
+@pytest.fixture
+def store(migrated: Database) -> SqlStore:
+    return SqlStore(migrated)
+
+
+@pytest.fixture
+async def publisher(
+    nats_url: str, registry: None, tokens: Tokens, service_token_file: Path, database_url: str, migrated: Database
+) -> AsyncIterator[None]:
+    """A publisher that serves, in this process."""
+    settings = PublisherSettings(
+        nats_url=nats_url,
+        database_url=database_url,
+        token_key_file=tokens.key_file,
+        service_token_file=service_token_file,
+        drain_seconds=5,
+    )
+    service = publisher_app.build(settings, migrated)
+    await service.start()
+    yield
+    await service.drain_and_stop()
+
+
+StartPublisher = Callable[..., ManagedProcess]
+
+
+@pytest.fixture
+def start_publisher(
+    nats_url: str, js: JetStreamContext, database_url: str, tokens: Tokens, service_token_file: Path, tmp_path: Path
+) -> Iterator[StartPublisher]:
+    """Starts the publisher as a process, over the same database each time: `start(fault_point="recorded")`."""
+    started: list[ManagedProcess] = []
+
+    def start(fault_point: str | None = None) -> ManagedProcess:
+        process = ManagedProcess(
+            [sys.executable, "-m", "services.publisher"],
+            log=tmp_path / f"publisher-{len(started)}.log",
+            ready=lambda: '"event": "Ready"' in process.output,
+            environment={
+                "DIBOP_NATS_URL": nats_url,
+                "DIBOP_DATABASE_URL": database_url,
+                "DIBOP_TOKEN_KEY_FILE": str(tokens.key_file),
+                "DIBOP_SERVICE_TOKEN_FILE": str(service_token_file),
+                **({"DIBOP_FAULT_POINT": fault_point} if fault_point else {}),
+            },
+            cwd=REPOSITORY,
+        )
+        started.append(process)
+        process.start()
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+async def catalogue_entry(js: JetStreamContext, owner: str = "platform") -> CatalogueEntry:
+    """What executors see; KeyNotFoundError where they see nothing."""
+    kv = await js.key_value(subjects.CATALOGUE_BUCKET)
+    return msgspec.json.decode((await kv.get(f"{owner}.{SLUG}")).value or b"", type=CatalogueEntry)
+
+
+async def events(js: JetStreamContext, what: str) -> list[Event]:
+    return [event for event in await stored_events(js) if event.what == what]

@@ -1,0 +1,186 @@
+"""The publisher's store on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection, MetaData, select
+from sqlalchemy.exc import IntegrityError
+
+from services.publisher.domain.publications import Evidence, Publication, PublicationState, Refusal
+from services.publisher.handlers.ports import AuditRecord
+from services.publisher.store import SqlStore, tables
+from shared.contracts.clock import utc_now
+from shared.contracts.commands import AppendAudit
+from shared.contracts.events import Event
+from shared.contracts.projections import CatalogueEntry, CatalogueVersion
+from shared.persistence import outbox
+from shared.persistence.engine import Database
+
+DIGEST = "sha256:" + "a" * 64
+OTHER_DIGEST = "sha256:" + "b" * 64
+ENTRY = CatalogueEntry("weather", "platform", 1, [CatalogueVersion("1.0.0", DIGEST, "published", utc_now())])
+
+
+def publication(identifier: str, **values: Any) -> Publication:
+    first: dict[str, Any] = {
+        "owner": "platform",
+        "slug": "weather",
+        "scope": "catalogue",
+        "digest": DIGEST,
+        "version": "1.0.0",
+        "base_version": None,
+        "revision": 1,
+        "actor": "ada",
+        "notes": "",
+        "request_id": "r",
+        "created_at": utc_now(),
+    }
+    return Publication(identifier, **{**first, **values})
+
+
+def evidence(outcome: str, digest: str = DIGEST, **values: Any) -> Evidence:
+    return Evidence(
+        **{
+            "run_id": "run",
+            "owner": "platform",
+            "slug": "weather",
+            "operation": "now",
+            "operation_digest": digest,
+            "outcome": outcome,
+            "reason": None,
+            "status_code": 200,
+            "duration_ms": 1.5,
+            "actor": "ada",
+            "at": utc_now(),
+            **values,
+        }
+    )
+
+
+def event(identifier: str = "e-1", what: str = "version_published") -> Event:
+    return Event("platform", "connector", "weather", what, "publisher", {}, id=identifier)
+
+
+def audit(identifier: str = "a-1") -> AuditRecord:
+    entry = AppendAudit(id=identifier, at=utc_now(), actor="ada", action="x", noun="connector", identifier="weather")
+    return AuditRecord("platform", entry)
+
+
+async def waiting_events(database: Database) -> list[str]:
+    async with database.read() as connection:
+        return [row.subject for row in await connection.execute(select(outbox.outbox).order_by(outbox.outbox.c.id))]
+
+
+async def test_the_last_evidence_of_each_digest_counts(store: SqlStore) -> None:
+    await store.record_test([evidence("pass"), evidence("pass", OTHER_DIGEST)], event("1"), audit("1"))
+    await store.record_test([evidence("fail", reason="500")], event("2"), audit("2"))
+    await store.record_test([evidence("fail", OTHER_DIGEST, owner="acme")], event("3"), audit("3"))
+
+    found = await store.latest_evidence("platform", "weather", [DIGEST, OTHER_DIGEST, "sha256:" + "c" * 64])
+
+    assert {digest: (e.outcome, e.reason) for digest, e in found.items()} == {
+        DIGEST: ("fail", "500"),
+        OTHER_DIGEST: ("pass", None),
+    }
+
+
+async def test_evidence_of_thousands_of_operations_is_found(store: SqlStore) -> None:
+    digests = [f"sha256:{number:064x}" for number in range(3000)]
+    await store.record_test([evidence("pass", digest) for digest in digests], event(), audit())
+
+    assert len(await store.latest_evidence("platform", "weather", digests)) == 3000
+
+
+async def test_a_test_is_kept_with_its_event_and_audit_entry_or_not_at_all(store: SqlStore, migrated: Database) -> None:
+    await store.record_test([evidence("pass")], event("1", "test_completed"), audit("1"))
+
+    with pytest.raises(IntegrityError):
+        await store.record_test([evidence("nope", OTHER_DIGEST)], event("2", "test_completed"), audit("2"))
+
+    assert await waiting_events(migrated) == ["evt.v1.platform.connector.weather.test_completed"]
+    assert [record.entry.id for record in await store.waiting_audit(10)] == ["1"]
+
+
+async def test_of_publications_at_once_exactly_one_is_recorded(store: SqlStore) -> None:
+    outcomes = await asyncio.gather(*(store.record_publication(publication(f"p-{n}")) for n in range(8)))
+
+    assert outcomes.count(True) == 1
+    assert len(await store.open_publications()) == 1
+
+
+async def test_publications_of_different_connectors_do_not_meet(store: SqlStore) -> None:
+    assert await store.record_publication(publication("p-1"))
+    assert await store.record_publication(publication("p-2", slug="other"))
+    assert await store.record_publication(publication("p-3", owner="acme"))
+
+
+async def test_a_publication_comes_back_as_it_was_recorded(store: SqlStore) -> None:
+    recorded = publication("p-1", notes="Wörds", base_version="1.0.0", version="1.1.0")
+    await store.record_publication(recorded)
+
+    assert await store.publication("p-1") == recorded
+    assert await store.open_publication("platform", "weather") == recorded
+    assert await store.open_publication("platform", "other") is None
+
+
+async def test_each_move_happens_once(store: SqlStore, migrated: Database) -> None:
+    await store.record_publication(publication("p-1"))
+
+    for _ in range(2):
+        await store.note_version_added("p-1", ENTRY)
+    for number in range(2):
+        await store.finish_publication("p-1", event("p-1"), audit(f"a-{number}"))
+    await store.fail_publication("p-1", Refusal("conflict", "No."), audit("a-3"))
+
+    finished = await store.publication("p-1")
+    assert finished == replace(publication("p-1"), state=PublicationState.PUBLISHED, entry=ENTRY,
+                               created_at=finished.created_at)  # fmt: skip
+    assert await waiting_events(migrated) == ["evt.v1.platform.connector.weather.version_published"]
+    assert [record.entry.id for record in await store.waiting_audit(10)] == ["a-0"]
+    assert await store.open_publications() == []
+
+
+async def test_a_failed_publication_frees_the_slug_and_keeps_its_reason(store: SqlStore) -> None:
+    await store.record_publication(publication("p-1"))
+    await store.fail_publication("p-1", Refusal("conflict", "No."), audit())
+
+    assert (await store.publication("p-1")).refusal == Refusal("conflict", "No.")
+    assert await store.record_publication(publication("p-2"))
+
+
+async def test_a_publication_computed_before_another_was_finished_is_not_recorded(store: SqlStore) -> None:
+    await store.record_publication(publication("p-1"))
+    await store.note_version_added("p-1", ENTRY)
+    await store.finish_publication("p-1", event(), audit())
+
+    assert not await store.record_publication(publication("p-2"))
+    assert await store.record_publication(publication("p-3", base_version="1.0.0", version="1.0.1"))
+
+
+async def test_audit_entries_wait_in_order_until_they_are_taken(store: SqlStore) -> None:
+    for number in range(3):
+        await store.record_test([], event(f"e-{number}"), audit(f"a-{number}"))
+
+    await store.audit_taken("a-0")
+
+    assert [record.entry.id for record in await store.waiting_audit(10)] == ["a-1", "a-2"]
+    assert [record.entry.id for record in await store.waiting_audit(1)] == ["a-1"]
+
+
+async def test_the_migrations_make_the_tables_that_the_code_uses(migrated: Database) -> None:
+    expected = MetaData()
+    for metadata in (tables.metadata, outbox.metadata):
+        for table in metadata.tables.values():
+            table.to_metadata(expected)
+
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), expected))
+
+    async with migrated.read() as connection:
+        assert await connection.run_sync(differences) == []
