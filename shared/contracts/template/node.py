@@ -21,9 +21,12 @@ class Node:
     value: Any
     path: str = ""
 
+    def get(self, key: str) -> Any:
+        """The value of a field; `MISSING` where there is none."""
+        return self.value.get(key, MISSING) if isinstance(self.value, dict) else MISSING
+
     def child(self, key: str) -> Node:
-        value = self.value.get(key, MISSING) if isinstance(self.value, dict) else MISSING
-        return Node(value, self.at(key))
+        return Node(self.get(key), self.at(key))
 
     def at(self, key: str | int) -> str:
         """The pointer of a child."""
@@ -31,31 +34,29 @@ class Node:
 
     def has(self, key: str) -> bool:
         """True where the field is written with something else than null."""
-        return self.child(key).given
-
-    @property
-    def given(self) -> bool:
-        return self.value is not MISSING and self.value is not None
+        value = self.get(key)
+        return value is not MISSING and value is not None
 
     def text(self, key: str) -> str | None:
-        value = self.child(key).value
+        value = self.get(key)
         return value if isinstance(value, str) else None
 
     def flag(self, key: str, default: bool = False) -> bool:
-        value = self.child(key).value
+        value = self.get(key)
         return value if isinstance(value, bool) else default
 
     def number(self, key: str) -> float | None:
-        value = self.child(key).value
+        value = self.get(key)
         return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
     def items(self, key: str) -> Iterator[Node]:
         """The elements of a list that are mappings."""
-        values = self.child(key).value
+        values = self.get(key)
         if isinstance(values, list):
+            path = self.at(key)
             for index, value in enumerate(values):
                 if isinstance(value, dict):
-                    yield Node(value, f"{self.at(key)}/{index}")
+                    yield Node(value, f"{path}/{index}")
 
     def entries(self, key: str) -> Iterator[tuple[str, Node]]:
         """The entries of a mapping."""
