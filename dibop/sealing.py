@@ -107,7 +107,7 @@ def connection_command(
     )
 
 
-def test_credentials(template: Template, values: Mapping[str, str], key: SealingKey, *, owner: str) -> TestCredentials:
+def sealed_for_test(template: Template, values: Mapping[str, str], key: SealingKey, *, owner: str) -> TestCredentials:
     """For one test run of a draft, which runs in its owner's name."""
     sealed = seal(template, values, key, use="test", enterprise=owner, owner=owner)
     return TestCredentials(

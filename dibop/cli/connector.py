@@ -119,7 +119,8 @@ def list_(
         rows: dict[tuple[str, str], ConnectorRow] = {}
         for enterprise in owners_to_look_at(client):
             for row in await Registry(client, enterprise).connectors(search):
-                rows.setdefault((row.owner, row.slug), row)
+                if row.draft_revision is not None or (row.owner, row.slug) not in rows:
+                    rows[row.owner, row.slug] = row
         return sorted(rows.values(), key=lambda row: (row.slug, row.owner))
 
     rows = runner.with_client(home, work)

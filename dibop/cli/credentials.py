@@ -13,7 +13,7 @@ from dibop.admin import Registry, find_draft
 from dibop.cli import output
 from dibop.client import Client
 from dibop.errors import InvalidRequestError, NotFoundError
-from dibop.sealing import complete, connection_command, load_sealing_key, test_credentials
+from dibop.sealing import complete, connection_command, load_sealing_key, sealed_for_test
 from shared.contracts.commands import CreateConnection, Draft, TestCredentials
 from shared.contracts.names import PLATFORM
 from shared.contracts.template import Template, check
@@ -68,7 +68,7 @@ def for_test(client: Client, template: Template, owner: str, file: str | None) -
         return None
     values = complete(template, read(template, file))
     key = load_sealing_key(client.context.seal_key_file)
-    return test_credentials(template, values, key, owner=PLATFORM if owner == PLATFORM else client.enterprise)
+    return sealed_for_test(template, values, key, owner=PLATFORM if owner == PLATFORM else client.enterprise)
 
 
 def read(template: Template, file: str | None) -> dict[str, str]:
@@ -78,10 +78,18 @@ def read(template: Template, file: str | None) -> dict[str, str]:
     """
     if file is not None:
         return _from_text(_text(file), "standard input" if file == "-" else file)
+    fields = template.credential_fields()
     if not output.is_interactive():
+        needed = [name for name, field in fields.items() if field.required and not field.default]
+        if needed:
+            raise InvalidRequestError(
+                "invalid-parameters",
+                f"{template.slug!r} needs credentials: {', '.join(needed)}. Give them with --credentials-file FILE, "
+                "where '-' reads standard input.",
+            )
         return {}
     given: dict[str, str] = {}
-    for name, field in template.credential_fields().items():
+    for name, field in fields.items():
         label = field.label + ("" if field.required else " (optional)")
         if field.help:
             output.note(field.help)

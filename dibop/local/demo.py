@@ -12,7 +12,7 @@ from dibop.errors import LocalStackError
 from dibop.local.home import Home
 from dibop.local.parts import EXAMPLES
 from dibop.local.stack import Reporter
-from dibop.sealing import complete, connection_command, load_sealing_key, test_credentials
+from dibop.sealing import complete, connection_command, load_sealing_key, sealed_for_test
 from shared.contracts.commands import RunTest
 from shared.contracts.names import PLATFORM
 from shared.contracts.template import Template
@@ -84,7 +84,7 @@ class _Steps:
         self._done("connection", f"{made.name} to {made.origin}, key sealed")
 
     async def test(self) -> None:
-        credentials = test_credentials(self._template, self._values, self._key, owner=PLATFORM)
+        credentials = sealed_for_test(self._template, self._values, self._key, owner=PLATFORM)
         report = await Publisher(self._client, PLATFORM).run_test(RunTest(slug=self._slug, credentials=credentials))
         failed = [each for each in report.operations if each.outcome == "fail"]
         if failed:

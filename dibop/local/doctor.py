@@ -38,6 +38,10 @@ class Check:
     detail: str
     mend: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.ok:
+            object.__setattr__(self, "mend", None)
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
