@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final, Protocol, TypeVar
 
 import msgspec
+from nats.errors import Error as NatsError
 
 from services.executor.credentials import Vault
 from services.executor.domain.plan import ConnectorPlan, OperationPlan
@@ -126,11 +127,16 @@ class Resolver:
         )
 
     async def _read(self, ask: Ask) -> Found:
-        return Found(
-            await self._connections.read(_connection_key(ask)),
-            await self._catalogue.read(subjects.catalogue_key(ask.enterprise, ask.connector)),
-            await self._catalogue.read(subjects.catalogue_key(PLATFORM, ask.connector)),
-        )
+        try:
+            return Found(
+                await self._connections.read(_connection_key(ask)),
+                await self._catalogue.read(subjects.catalogue_key(ask.enterprise, ask.connector)),
+                await self._catalogue.read(subjects.catalogue_key(PLATFORM, ask.connector)),
+            )
+        except (NatsError, OSError) as error:
+            raise DibopError(
+                "internal", "The catalogue could not be read, so nothing was sent. Repeat in a moment."
+            ) from error
 
     def _connection_names(self, ask: Ask) -> Iterator[str]:
         prefix = subjects.connection_key(ask.enterprise, ask.connector, "")

@@ -93,7 +93,7 @@ def decode_response(response: HttpResponse, schema: bytes | None, schemas: Schem
     body = response.body
     media_type, charset = _content_type(response.headers.get("content-type"))
     if not body:
-        return _empty(response.status, schema)
+        return _empty(response.status, schema, schemas)
     declared = media_type == "application/json" or media_type.endswith("+json") or media_type == "text/json"
     if declared or (not media_type and body.lstrip()[:1] in b"{["):
         found = _json(body, charset)
@@ -109,9 +109,11 @@ def decode_response(response: HttpResponse, schema: bytes | None, schemas: Schem
     return _checked_other(encoding, value, raw, schema, schemas)
 
 
-def _empty(status: int, schema: bytes | None) -> Decoded:
+def _empty(status: int, schema: bytes | None, schemas: SchemaCache) -> Decoded:
     if schema is None or status in {204, 205}:
         return Decoded("json", _NULL, b"")
+    if not schemas.errors(schema, None):
+        return Decoded("json", _NULL, b"", schema_valid=True)
     problem = SchemaError("", "The response is empty, and its schema describes a body.")
     return Decoded("json", _NULL, b"", schema_valid=False, schema_errors=(problem,))
 
@@ -127,13 +129,10 @@ def _checked_json(found: tuple[bytes, Any], schema: bytes | None, schemas: Schem
 def _checked_other(
     encoding: InnerEncoding, value: bytes, raw: bytes, schema: bytes | None, schemas: SchemaCache
 ) -> Decoded:
-    """Text is checked as a JSON string; bytes are nothing that a schema can describe."""
+    """A schema describes `response` as it stands in the reply: of text and of bytes that is a string."""
     if schema is None:
         return Decoded(encoding, value, raw)
-    if encoding == "text":
-        errors = schemas.errors(schema, raw.decode())
-    else:
-        errors = [SchemaError("", "The response is not JSON, and its schema describes JSON.")]
+    errors = schemas.errors(schema, _decode(value))
     return Decoded(encoding, value, raw, not errors, tuple(errors))
 
 

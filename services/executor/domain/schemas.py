@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -12,6 +13,7 @@ from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationErro
 from shared.contracts.execution import SchemaError
 
 MAX_SCHEMA_ERRORS: Final = 20
+_MAX_MESSAGE: Final = 500
 _MASK: Final = "the value"
 
 
@@ -42,8 +44,8 @@ class SchemaCache:
         try:
             if validator.is_valid(instance):
                 return []
-            found = validator.iter_errors(instance)
-            return [SchemaError(_pointer(error), error.message) for error, _ in zip(found, range(limit), strict=False)]
+            found = islice(validator.iter_errors(instance), limit)
+            return [SchemaError(_pointer(error), error.message[:_MAX_MESSAGE]) for error in found]
         except (ValueError, OverflowError, RecursionError) as error:
             return [SchemaError("", f"cannot be checked against the schema ({type(error).__name__})")]
 
@@ -52,7 +54,7 @@ class SchemaCache:
         try:
             validator = Draft202012Validator(msgspec.json.decode(zlib.decompress(schema)), offline=True, mask=_MASK)
         except (ValidationError, ReferencingError, ValueError, RecursionError) as error:
-            validator = f"the schema itself cannot be used: {error}"[:500]
+            validator = f"the schema itself cannot be used: {error}"[:_MAX_MESSAGE]
         if len(self._validators) >= self._size:
             self._validators.popitem(last=False)
         self._validators[schema] = validator
