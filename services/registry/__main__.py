@@ -1,4 +1,7 @@
-"""`python -m services.registry` serves; `python -m services.registry migrate` migrates the database."""
+"""`python -m services.registry` serves.
+
+`… migrate` migrates the database; `… rebuild` writes what executors read anew, after NATS has lost it.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,14 @@ from pydantic import ValidationError
 
 from services.registry import app
 from services.registry.settings import RegistrySettings
+from shared.contracts.errors import DibopError
+from shared.messaging.connection import BusUnreachableError
 from shared.messaging.service import BusClosedError
 from shared.persistence.migrate import NotMigratedError
 from shared.settings import DatabaseSettings
 from shared.telemetry.logging import configure
 
-_USAGE = "usage: python -m services.registry [migrate]"
+_USAGE = "usage: python -m services.registry [migrate | rebuild]"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,6 +34,11 @@ def main(arguments: Sequence[str]) -> int:
                 address = DatabaseSettings().database_url
                 before = uvloop.run(app.migrate(address))
                 sys.stderr.write(f"registry: revision {before.current or 'none'} to {before.head}\n")
+            case ["rebuild"]:
+                settings = RegistrySettings()
+                configure(settings, "registry")
+                count = uvloop.run(app.rebuild(settings))
+                sys.stderr.write(f"registry: {count} entries written for the executors\n")
             case _:
                 sys.stderr.write(f"{_USAGE}\n")
                 return 2
@@ -37,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
             name = "_".join(["DIBOP", *(str(part).upper() for part in problem["loc"])])
             sys.stderr.write(f"registry: {name}: {problem['msg']}\n")
         return 1
-    except (ValueError, NotMigratedError, BusClosedError) as error:
+    except (ValueError, NotMigratedError, BusClosedError, BusUnreachableError, DibopError) as error:
         sys.stderr.write(f"registry: {error}\n")
         return 1
     return 0

@@ -10,11 +10,12 @@ from typing import Final
 import structlog
 
 from services.registry.bus import NatsProjections, serve
-from services.registry.handlers.projections import finish
+from services.registry.handlers import projections
 from services.registry.settings import RegistrySettings
 from services.registry.store import SqlStore
 from shared.contracts.subjects import CONNECTIONS_BUCKET, EVENTS_STREAM, TEMPLATES_BUCKET
 from shared.messaging.bootstrap import key_value_stream, object_stream, wait_for_bus
+from shared.messaging.connection import connect
 from shared.messaging.relay import OutboxRelay
 from shared.messaging.service import CommandService, run_until_signalled
 from shared.persistence.engine import Database
@@ -23,6 +24,7 @@ from shared.security.principals import TokenVerifier
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 STREAMS: Final = (EVENTS_STREAM, key_value_stream(CONNECTIONS_BUCKET), object_stream(TEMPLATES_BUCKET))
+_REBUILD_WAIT_SECONDS: Final = 10.0
 
 log = structlog.get_logger("registry")
 
@@ -46,6 +48,20 @@ async def migrate(database_url: str) -> MigrationStatus:
         await database.close()
 
 
+async def rebuild(settings: RegistrySettings) -> int:
+    """Write everything that executors read anew from the database; the answer says how many entries."""
+    database = Database.open(settings.database_url)
+    try:
+        await require_head(database, MIGRATIONS)
+        nc = await connect(settings, name="dibop-registry-rebuild", wait_seconds=_REBUILD_WAIT_SECONDS)
+        try:
+            return await projections.rebuild(SqlStore(database), NatsProjections(nc.jetstream))
+        finally:
+            await nc.close()
+    finally:
+        await database.close()
+
+
 def build(settings: RegistrySettings, database: Database) -> CommandService:
     """The registry over a migrated database, not started yet."""
     if settings.token_key_file is None:
@@ -54,18 +70,18 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
         "registry", settings, TokenVerifier.load(settings.token_key_file), version("dibop-connectors")
     )
     store = SqlStore(database)
-    projections = NatsProjections(lambda: service.js)
-    serve(service, store, projections)
+    written = NatsProjections(lambda: service.js)
+    serve(service, store, written)
     tasks: list[asyncio.Task[None]] = []
     relays: list[OutboxRelay] = []
 
     async def start() -> None:
         await wait_for_bus(service.nc, STREAMS)
-        await finish(store, projections)
+        await projections.finish(store, written)
         relay = OutboxRelay(database, service.js)
         relay.start()
         relays.append(relay)
-        tasks.append(asyncio.create_task(_repair(store, projections, settings.projection_repair_seconds)))
+        tasks.append(asyncio.create_task(_repair(store, written, settings.projection_repair_seconds)))
 
     async def stop() -> None:
         for task in tasks:
@@ -86,11 +102,11 @@ async def _prepare(database: Database, settings: RegistrySettings) -> None:
         await require_head(database, MIGRATIONS)
 
 
-async def _repair(store: SqlStore, projections: NatsProjections, every_seconds: float) -> None:
+async def _repair(store: SqlStore, written: NatsProjections, every_seconds: float) -> None:
     """Finish projections that failed while the process went on, as when NATS was away for a moment."""
     while True:
         await asyncio.sleep(every_seconds)
         try:
-            await finish(store, projections)
+            await projections.finish(store, written)
         except Exception:  # whatever it was, the next round tries again
             log.exception("projections could not be finished, and will be tried again", seconds=every_seconds)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, TypeVar
 
 import msgspec
+import structlog
+from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel
 
-from services.registry.handlers import audit, connections, connectors, drafts
+from services.registry.handlers import audit, connections, connectors, drafts, versions
 from services.registry.handlers.ports import Caller, ConnectionKey, Projections, Store
 from shared.contracts import commands, subjects
 from shared.contracts.errors import DibopError
-from shared.contracts.projections import ConnectionEntry
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry
 from shared.contracts.template import MAX_TEMPLATE_BYTES
+from shared.messaging.kv import put_if_newer
 from shared.messaging.objects import Documents
 from shared.messaging.service import CommandContext, CommandService
 
 M = TypeVar("M", bound=BaseModel)
+
+log = structlog.get_logger("registry")
 
 _DRAFT_BYTES: Final = MAX_TEMPLATE_BYTES + 64 * 1024
 """Room for the largest template and what stands around it in the command."""
@@ -63,12 +69,12 @@ def serve(service: CommandService, store: Store, projections: Projections) -> No
     )
     answer("connector", "list", commands.ListConnectors, lambda caller, query: connectors.page(store, caller, query))
     answer("connector", "show", commands.ShowConnector, lambda caller, query: connectors.show(store, caller, query))
-    answer("version", "get", commands.GetVersion, lambda caller, query: connectors.get_version(store, caller, query))
+    answer("version", "get", commands.GetVersion, lambda caller, query: versions.get(store, caller, query))
     answer(
         "version",
         "add",
         commands.AddVersion,
-        lambda caller, command: connectors.add_version(store, projections, caller, command),
+        lambda caller, command: versions.add(store, projections, caller, command),
     )
     answer(
         "connection",
@@ -98,32 +104,37 @@ class NatsProjections:
     async def put_document(self, digest: str, content: bytes) -> None:
         if self._documents is None:
             self._documents = Documents(self._js())
-        stored = await self._documents.put(content)
+        with _told_as_passing("The document could not be stored for the executors, and nothing was changed."):
+            stored = await self._documents.put(content)
         if stored != digest:
             raise RuntimeError(f"a document of digest {digest} was stored under {stored}")
+
+    async def put_catalogue(self, entry: CatalogueEntry) -> None:
+        with _told_as_passing(f"The catalogue's entry of {entry.slug!r} could not be written."):
+            kv = await self._js().key_value(subjects.CATALOGUE_BUCKET)
+            key = subjects.catalogue_key(entry.owner, entry.slug)
+            await put_if_newer(kv, key, msgspec.json.encode(entry), _generation)
 
     async def sync_connection(
         self, key: ConnectionKey, read: Callable[[], Awaitable[ConnectionEntry | None]]
     ) -> ConnectionEntry | None:
         """The revision is taken before `read`, and the write happens only on that revision."""
-        if self._kv is None:
-            self._kv = await self._js().key_value(subjects.CONNECTIONS_BUCKET)
         name = subjects.connection_key(key.enterprise, key.connector, key.name)
-        while True:
-            revision, present = await _standing(self._kv, name)
-            entry = await read()
-            try:
-                if entry is not None:
-                    await self._kv.update(name, msgspec.json.encode(entry), last=revision)
-                elif present:
-                    await self._kv.delete(name, last=revision)
-            except KeyWrongLastSequenceError:
-                continue
-            except APIError as error:
-                if error.err_code in _WRONG_REVISION:
-                    continue
-                raise
-            return entry
+        with _told_as_passing(
+            f"The change of connection {key.name!r} of {key.connector!r} is saved, but the executors do not see it "
+            "yet; they will as soon as JetStream answers."
+        ):
+            if self._kv is None:
+                self._kv = await self._js().key_value(subjects.CONNECTIONS_BUCKET)
+            while True:
+                revision, present = await _standing(self._kv, name)
+                entry = await read()
+                if await _write(self._kv, name, entry, revision, present=present):
+                    return entry
+
+
+def _generation(entry: bytes) -> int:
+    return msgspec.json.decode(entry, type=CatalogueEntry).generation
 
 
 async def _standing(kv: KeyValue, name: str) -> tuple[int, bool]:
@@ -132,6 +143,32 @@ async def _standing(kv: KeyValue, name: str) -> tuple[int, bool]:
         return (await kv.get(name)).revision or 0, True
     except KeyNotFoundError as error:
         return (error.entry.revision or 0 if error.entry is not None else 0), False
+
+
+async def _write(kv: KeyValue, name: str, entry: ConnectionEntry | None, revision: int, *, present: bool) -> bool:
+    """Put or delete the key on `revision`; False where somebody else wrote meanwhile."""
+    try:
+        if entry is not None:
+            await kv.update(name, msgspec.json.encode(entry), last=revision)
+        elif present:
+            await kv.delete(name, last=revision)
+    except KeyWrongLastSequenceError:
+        return False
+    except APIError as error:
+        if error.err_code in _WRONG_REVISION:
+            return False
+        raise
+    return True
+
+
+@contextlib.contextmanager
+def _told_as_passing(what: str) -> Iterator[None]:
+    """JetStream that does not answer is no bug: the caller is told `what` that means."""
+    try:
+        yield
+    except (NatsError, OSError, TimeoutError) as error:
+        log.warning("JetStream did not serve", error=type(error).__name__, reason=str(error)[:300])
+        raise DibopError("overloaded", f"{what} Repeat in a moment.") from error
 
 
 def _refuse_nul(command: BaseModel) -> None:

@@ -7,14 +7,22 @@ from typing import Any, Final
 
 from shared.contracts.commands import TemplateProblem
 from shared.contracts.errors import DibopError
-from shared.contracts.template import MAX_TEMPLATE_BYTES, Problem, Template, canonical_json, check, slugify
+from shared.contracts.template import (
+    MAX_TEMPLATE_BYTES,
+    Problem,
+    Template,
+    canonical_json,
+    check,
+    document_digest,
+    slugify,
+)
 from shared.contracts.template.plain import NotPlain, too_large, value_problems
 
 _MAX_PROBLEMS: Final = 200
 
 
-def canonical(slug: str, document: dict[str, Any]) -> bytes:
-    """The document's canonical JSON; `invalid-request` for what has none (RFC 8785) or is out of bounds."""
+def digest(slug: str, document: dict[str, Any]) -> str:
+    """The document's digest; `invalid-request` for what has no canonical JSON (RFC 8785) or is out of bounds."""
     try:
         problems = value_problems(document)
     except NotPlain as refused:
@@ -24,7 +32,7 @@ def canonical(slug: str, document: dict[str, Any]) -> bytes:
     content = canonical_json(document)
     if len(content) > MAX_TEMPLATE_BYTES:
         raise _cannot_be_saved(slug, [too_large(len(content))])
-    return content
+    return document_digest(document)
 
 
 def review(slug: str, document: dict[str, Any]) -> tuple[list[TemplateProblem], list[TemplateProblem]]:

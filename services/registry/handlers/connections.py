@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import structlog
@@ -51,7 +52,7 @@ async def create(store: Store, projections: Projections, caller: Caller, command
     require_enterprise(caller.enterprise)
     async with store.read() as work:
         document = await _document_for(work, caller, command)
-    template = require_valid(command.connector, document)
+    template = await asyncio.to_thread(require_valid, command.connector, document)
     check_fields(template, command)
     check_origin(template, command)
     wanted = _record(caller, command)

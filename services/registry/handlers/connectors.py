@@ -1,44 +1,32 @@
-"""Connectors and their published versions."""
+"""Connectors: listed, and shown to whom they belong or are offered."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import NoReturn
 
 import structlog
 
 from services.registry.domain.drafts import headline
 from services.registry.domain.pages import fitting
-from services.registry.domain.templates import require_valid, review, shown
-from services.registry.domain.versions import MAX_REVISION, connector_state, in_order, latest
-from services.registry.handlers import audit
+from services.registry.domain.templates import review, shown
+from services.registry.domain.versions import connector_state, in_order, latest
 from services.registry.handlers.access import admit, owners, sees_drafts
 from services.registry.handlers.ports import (
     Caller,
-    ConnectorSummary,
-    Document,
-    Projections,
     Store,
-    VersionRecord,
     Work,
 )
-from shared.contracts import subjects
-from shared.contracts.clock import utc_now
 from shared.contracts.commands import (
-    AddVersion,
-    CatalogueVersionModel,
     Connector,
     ConnectorPage,
     DraftSummary,
-    GetVersion,
     ListConnectors,
     ShowConnector,
-    Version,
-    VersionAdded,
     VersionSummary,
 )
 from shared.contracts.errors import DibopError
-from shared.contracts.names import PLATFORM, did_you_mean
-from shared.contracts.template import canonical_json
+from shared.contracts.names import did_you_mean
 from shared.security.principals import Action
 
 log = structlog.get_logger("registry")
@@ -66,162 +54,7 @@ async def show(store: Store, caller: Caller, query: ShowConnector) -> Connector:
         for owner in owners(caller.enterprise):
             if connector := await _shown(work, caller, owner, query.slug):
                 return connector
-        return await _no_connector(work, caller, query.slug)
-
-
-async def get_version(store: Store, caller: Caller, query: GetVersion) -> Version:
-    """A published document; the latest where the query names no version."""
-    admit(caller, Action.READ)
-    async with store.read() as work:
-        for owner in owners(caller.enterprise):
-            if versions := await work.versions.of(owner, query.slug):
-                record = _pick(query, versions)
-                return Version(
-                    slug=record.slug,
-                    owner=record.owner,
-                    version=record.version,
-                    state=record.state,
-                    digest=record.digest,
-                    scope=record.scope,
-                    document=await work.versions.document(owner, record.slug, record.version),
-                    published_at=record.published_at,
-                )
-        return await _no_connector(work, caller, query.slug)
-
-
-async def add_version(store: Store, projections: Projections, caller: Caller, command: AddVersion) -> VersionAdded:
-    """Add an immutable version of what a draft revision holds, and answer the catalogue entry as it must stand.
-
-    Its document stands in the object store before the version is committed. Repeating the command with the same
-    `publication_id` adds nothing and answers the entry again.
-    """
-    admit(caller, Action.ADD_VERSION)
-    owner, slug = caller.enterprise, command.slug
-    _require_scope(owner, command)
-    document = await _document_to_publish(store, owner, command)
-    require_valid(slug, document)
-    await projections.put_document(command.digest, canonical_json(document))
-    async with store.write() as work:
-        await work.drafts.current(owner, slug, lock=True)
-        added = not await _is_repeat(work, owner, command)
-        if added:
-            await _add(work, caller, command, document)
-        entry = await _entry(work, owner, slug)
-    log.info(
-        "version added" if added else "version was there",
-        owner=owner,
-        connector=slug,
-        version=command.version,
-        publication=command.publication_id,
-        actor=command.actor,
-        request_id=caller.request_id,
-    )
-    return entry
-
-
-async def _add(work: Work, caller: Caller, command: AddVersion, document: Document) -> None:
-    owner, slug = caller.enterprise, command.slug
-    await work.versions.add(
-        VersionRecord(
-            owner=owner,
-            slug=slug,
-            version=command.version,
-            digest=command.digest,
-            scope=command.scope,
-            revision=command.revision,
-            publication_id=command.publication_id,
-            published_by=command.actor,
-            published_at=utc_now(),
-            notes=command.notes,
-        ),
-        document,
-    )
-    versions = await work.versions.of(owner, slug)
-    newest = latest(versions)
-    newest_document = (
-        document
-        if newest is None or newest.version == command.version
-        else await work.versions.document(owner, slug, newest.version)
-    )
-    name, kind = headline(slug, newest_document)
-    await work.versions.summarise(
-        owner,
-        slug,
-        ConnectorSummary(name, kind, connector_state(versions), newest.version if newest else None),
-    )
-    await audit.record(
-        work,
-        caller,
-        "version.add",
-        ("connector", slug),
-        {
-            "version": command.version,
-            "digest": command.digest,
-            "scope": command.scope,
-            "revision": command.revision,
-            "publication_id": command.publication_id,
-        },
-        actor=command.actor,
-    )
-
-
-async def _document_to_publish(store: Store, owner: str, command: AddVersion) -> Document:
-    slug, revision = command.slug, command.revision
-    digest = document = None
-    if revision <= MAX_REVISION:
-        async with store.read() as work:
-            digest = await work.drafts.digest(owner, slug, revision)
-            document = await work.drafts.document(owner, slug, revision)
-    if digest is None or document is None:
-        raise DibopError(
-            "not-found",
-            f"{owner!r} has no revision {revision} of a draft {slug!r}, so it cannot become version "
-            f"{command.version}. Publish a revision that was saved.",
-        )
-    if digest != command.digest:
-        raise DibopError(
-            "conflict",
-            f"Revision {revision} of {slug!r} has the digest {digest}, and version {command.version} was to have "
-            f"{command.digest}. Test and publish the draft as it stands.",
-        )
-    return document
-
-
-async def _is_repeat(work: Work, owner: str, command: AddVersion) -> bool:
-    """True where this publication added its version before; a version or a publication of another is refused."""
-    wanted = (owner, command.slug, command.version, command.digest)
-    earlier = await work.versions.by_publication(command.publication_id)
-    if earlier is not None:
-        if (earlier.owner, earlier.slug, earlier.version, earlier.digest) == wanted:
-            return True
-        raise DibopError(
-            "conflict",
-            f"Publication {command.publication_id!r} has added version {earlier.version} of {earlier.slug!r} with "
-            f"digest {earlier.digest} already. Begin a publication of its own for another version.",
-        )
-    for version in await work.versions.of(owner, command.slug):
-        if version.version == command.version:
-            raise DibopError(
-                "conflict",
-                f"Version {version.version} of {command.slug!r} was published by {version.published_by!r} at "
-                f"{version.published_at} and never changes. Publish under a higher version.",
-            )
-    return False
-
-
-async def _entry(work: Work, owner: str, slug: str) -> VersionAdded:
-    return VersionAdded(
-        key=subjects.catalogue_key(owner, slug),
-        slug=slug,
-        owner=owner,
-        generation=await work.versions.generation(owner, slug),
-        versions=[
-            CatalogueVersionModel(
-                version=each.version, digest=each.digest, state=each.state, published_at=each.published_at
-            )
-            for each in in_order(await work.versions.of(owner, slug))
-        ],
-    )
+        return await no_connector(work, caller, query.slug)
 
 
 async def _shown(work: Work, caller: Caller, owner: str, slug: str) -> Connector | None:
@@ -238,7 +71,7 @@ async def _shown(work: Work, caller: Caller, owner: str, slug: str) -> Connector
     name, kind = headline(slug, document or {})
     draft = None
     if revision is not None:
-        errors, _ = review(slug, document or {})
+        errors, _ = await asyncio.to_thread(review, slug, document or {})
         draft = DraftSummary(revision=revision.revision, digest=revision.digest, errors=shown(errors))
     return Connector(
         slug=slug,
@@ -261,28 +94,7 @@ async def _shown(work: Work, caller: Caller, owner: str, slug: str) -> Connector
     )
 
 
-def _pick(query: GetVersion, versions: list[VersionRecord]) -> VersionRecord:
-    found = (
-        latest(versions) if query.version is None else next((v for v in versions if v.version == query.version), None)
-    )
-    if found is None:
-        names = ", ".join(each.version for each in in_order(versions)[-10:])
-        raise DibopError(
-            "not-found", f"{query.slug!r} has no version {query.version!r}. It has: {names}. Ask for one of these."
-        )
-    return found
-
-
-def _require_scope(owner: str, command: AddVersion) -> None:
-    if (command.scope == "catalogue") != (owner == PLATFORM):
-        raise DibopError(
-            "invalid-request",
-            f"A version of {owner!r} cannot have the scope {command.scope!r}: what {PLATFORM!r} owns goes to the "
-            "catalogue, what an enterprise owns stays in the enterprise.",
-        )
-
-
-async def _no_connector(work: Work, caller: Caller, slug: str) -> NoReturn:
+async def no_connector(work: Work, caller: Caller, slug: str) -> NoReturn:
     raise DibopError(
         "not-found",
         f"{caller.enterprise!r} sees no connector {slug!r}. {await suggestion(work, caller, slug)}",

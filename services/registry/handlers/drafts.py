@@ -1,13 +1,18 @@
-"""Drafts: saved by their authors, staged for tests."""
+"""Drafts: saved by their authors, staged for tests.
+
+Large documents take a good part of a second to check: that happens in threads, so that others are answered meanwhile.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import structlog
 
 from services.registry.domain.drafts import Revision, changes, headline, stale_save
-from services.registry.domain.templates import canonical, require_valid, review, shown
+from services.registry.domain.templates import digest as digest_of
+from services.registry.domain.templates import require_valid, review, shown
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit, sees_drafts
 from services.registry.handlers.ports import Caller, Document, DraftState, Projections, Store, Work
@@ -16,7 +21,7 @@ from shared.contracts.commands import Draft, DraftSaved, GetDraft, SaveDraft, St
 from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
 from shared.contracts.names import PLATFORM
-from shared.contracts.template import canonical_json, document_digest, operation_digest
+from shared.contracts.template import canonical_json, operation_digest
 from shared.security.principals import Action
 
 SOURCE: Final = "registry"
@@ -31,9 +36,8 @@ async def save(store: Store, caller: Caller, command: SaveDraft) -> DraftSaved:
     current is no change, whatever revision the author started from.
     """
     admit(caller, Action.EDIT_DRAFT)
-    content = canonical(command.slug, command.document)
-    digest = document_digest(command.document)
-    errors, warnings = review(command.slug, command.document)
+    digest = await asyncio.to_thread(digest_of, command.slug, command.document)
+    errors, warnings = await asyncio.to_thread(review, command.slug, command.document)
     async with store.write() as work:
         revision, changed = await _save(work, caller, command, digest, valid=not errors)
     log.info(
@@ -42,7 +46,6 @@ async def save(store: Store, caller: Caller, command: SaveDraft) -> DraftSaved:
         connector=command.slug,
         revision=revision,
         errors=len(errors),
-        bytes=len(content),
         actor=caller.subject,
         request_id=caller.request_id,
     )
@@ -61,7 +64,7 @@ async def get(store: Store, caller: Caller, query: GetDraft) -> Draft:
     """A draft with what is wrong with it now."""
     admit(caller, Action.READ)
     current, document = await _visible(store, caller, query.slug)
-    errors, warnings = review(query.slug, document)
+    errors, warnings = await asyncio.to_thread(review, query.slug, document)
     return Draft(
         slug=query.slug,
         owner=caller.enterprise,
@@ -79,7 +82,7 @@ async def stage(store: Store, projections: Projections, caller: Caller, command:
     """Put a draft's document where executors read it; a draft with errors is refused with all of them."""
     admit(caller, Action.READ)
     current, document = await _visible(store, caller, command.slug)
-    valid = require_valid(command.slug, document)
+    valid = await asyncio.to_thread(require_valid, command.slug, document)
     await projections.put_document(current.digest, canonical_json(document))
     return StagedDraft(
         slug=command.slug,

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from services.registry.domain.drafts import Revision
 from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, Scope
 from shared.contracts.events import Event
-from shared.contracts.projections import ConnectionEntry, VersionState
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry, VersionState
 from shared.security.principals import Principal
 
 Document: TypeAlias = dict[str, Any]
@@ -133,6 +133,9 @@ class Versions(Protocol):
 
     async def document(self, owner: str, slug: str, version: str) -> Document: ...
 
+    async def published(self) -> list[tuple[str, str]]:
+        """Owner and slug of every connector that has a version."""
+
     async def by_publication(self, publication_id: str) -> VersionRecord | None: ...
 
     async def add(self, record: VersionRecord, document: Document) -> None: ...
@@ -169,6 +172,9 @@ class Connections(Protocol):
 
     async def unprojected(self, limit: int) -> list[ConnectionKey]:
         """Names whose newest generation is not known to stand in the projection."""
+
+    async def keys(self) -> list[ConnectionKey]:
+        """Every name there ever was, tombstones included."""
 
     async def mark_projected(self, key: ConnectionKey, generation: int) -> None: ...
 
@@ -216,6 +222,9 @@ class Store(Protocol):
 class Projections(Protocol):
     async def put_document(self, digest: str, content: bytes) -> None:
         """Have the document stand in the object store under its digest."""
+
+    async def put_catalogue(self, entry: CatalogueEntry) -> None:
+        """Have the catalogue hold this entry, unless it holds a newer one."""
 
     async def sync_connection(
         self, key: ConnectionKey, read: Callable[[], Awaitable[ConnectionEntry | None]]

@@ -7,7 +7,9 @@ from typing import Final
 import structlog
 
 from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Projections, Store
+from services.registry.handlers.versions import catalogue_entry
 from shared.contracts.projections import ConnectionEntry
+from shared.contracts.template import canonical_json
 
 log = structlog.get_logger("registry")
 
@@ -42,6 +44,23 @@ async def finish(store: Store, projections: Projections) -> int:
             await project_connection(store, projections, key)
             log.info("projection finished", enterprise=key.enterprise, connector=key.connector, connection=key.name)
         finished += len(keys)
+
+
+async def rebuild(store: Store, projections: Projections) -> int:
+    """Write everything that executors read anew, after NATS has lost it; the answer says how many entries."""
+    async with store.read() as work:
+        connectors = await work.versions.published()
+        keys = await work.connections.keys()
+    for owner, slug in connectors:
+        async with store.read() as work:
+            entry = await catalogue_entry(work, owner, slug)
+            documents = {v.digest: await work.versions.document(owner, slug, v.version) for v in entry.versions}
+        for digest, document in documents.items():
+            await projections.put_document(digest, canonical_json(document))
+        await projections.put_catalogue(entry)
+    for key in keys:
+        await project_connection(store, projections, key)
+    return len(connectors) + len(keys)
 
 
 def _entry(record: ConnectionRecord) -> ConnectionEntry:

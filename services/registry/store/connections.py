@@ -82,6 +82,12 @@ class SqlConnections:
         )
         return [ConnectionKey(*row) for row in rows]
 
+    async def keys(self) -> list[ConnectionKey]:
+        rows = await self._connection.execute(
+            select(connections.c.enterprise, connections.c.connector, connections.c.name).distinct()
+        )
+        return [ConnectionKey(*row) for row in rows]
+
     async def mark_projected(self, key: ConnectionKey, generation: int) -> None:
         await self._connection.execute(
             update(connections)

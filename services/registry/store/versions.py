@@ -50,6 +50,12 @@ class SqlVersions:
             raise LookupError(f"there is no version {version} of {owner}.{slug}")
         return documents.decode(text)
 
+    async def published(self) -> list[tuple[str, str]]:
+        rows = await self._connection.execute(
+            select(versions.c.owner, versions.c.slug).distinct().order_by(versions.c.owner, versions.c.slug)
+        )
+        return [(row.owner, row.slug) for row in rows]
+
     async def by_publication(self, publication_id: str) -> VersionRecord | None:
         rows = await self._connection.execute(_RECORD.where(versions.c.publication_id == publication_id))
         row = rows.mappings().first()

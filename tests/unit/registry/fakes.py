@@ -21,7 +21,7 @@ from services.registry.handlers.ports import (
 from shared.contracts.commands import AuditEntry, ConnectorRow
 from shared.contracts.events import Event
 from shared.contracts.names import PLATFORM
-from shared.contracts.projections import ConnectionEntry
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry
 
 Key = tuple[str, str]
 
@@ -110,6 +110,9 @@ class MemoryVersions:
             for record, document in self._state.versions
             if (record.owner, record.slug, record.version) == (owner, slug, version)
         )
+
+    async def published(self) -> list[tuple[str, str]]:
+        return sorted({(record.owner, record.slug) for record, _ in self._state.versions})
 
     async def by_publication(self, publication_id: str) -> VersionRecord | None:
         return next((r for r, _ in self._state.versions if r.publication_id == publication_id), None)
@@ -201,6 +204,9 @@ class MemoryConnections:
         generations = self._state.connection_generations
         return [key for key, g in generations.items() if self._state.projected.get(key, 0) < g][:limit]
 
+    async def keys(self) -> list[ConnectionKey]:
+        return list(self._state.connection_generations)
+
     async def mark_projected(self, key: ConnectionKey, generation: int) -> None:
         self._state.projected[key] = max(self._state.projected.get(key, 0), generation)
 
@@ -247,12 +253,17 @@ class MemoryProjections:
 
     def __init__(self) -> None:
         self.documents: dict[str, bytes] = {}
+        self.catalogue: dict[Key, CatalogueEntry] = {}
         self.connections: dict[ConnectionKey, ConnectionEntry] = {}
         self.broken = False
 
     async def put_document(self, digest: str, content: bytes) -> None:
         self._work()
         self.documents[digest] = content
+
+    async def put_catalogue(self, entry: CatalogueEntry) -> None:
+        self._work()
+        self.catalogue[entry.owner, entry.slug] = entry
 
     async def sync_connection(
         self, key: ConnectionKey, read: Callable[[], Awaitable[ConnectionEntry | None]]

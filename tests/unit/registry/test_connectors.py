@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.registry.handlers import connectors, drafts
+from services.registry.handlers import connectors, drafts, versions
 from services.registry.handlers.ports import Caller
 from shared.contracts.commands import AddVersion, GetVersion, ListConnectors, SaveDraft, ShowConnector
 from shared.contracts.errors import DibopError
@@ -37,7 +37,7 @@ class Shop:
         )
 
     async def add(self, command: AddVersion) -> Any:
-        return await connectors.add_version(self.store, self.projections, self.publisher, command)
+        return await versions.add(self.store, self.projections, self.publisher, command)
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ async def test_only_the_publisher_adds_versions(acme: Shop) -> None:
     command = await acme.save()
 
     with pytest.raises(DibopError) as refused:
-        await connectors.add_version(acme.store, acme.projections, acme.author, command)
+        await versions.add(acme.store, acme.projections, acme.author, command)
 
     assert refused.value.code == "forbidden"
 
@@ -138,13 +138,13 @@ async def test_a_version_is_read_as_it_was_published(acme: Shop, viewer: Caller)
     await acme.add(await acme.save(description="More."))
     await acme.save(description="Not published.")
 
-    newest = await connectors.get_version(acme.store, viewer, GetVersion(slug="weather"))
-    first = await connectors.get_version(acme.store, viewer, GetVersion(slug="weather", version="1.0.0"))
+    newest = await versions.get(acme.store, viewer, GetVersion(slug="weather"))
+    first = await versions.get(acme.store, viewer, GetVersion(slug="weather", version="1.0.0"))
 
     assert (newest.version, newest.document["description"]) == ("1.1.0", "More.")
     assert first.document == document()
     with pytest.raises(DibopError, match=r"1\.0\.0, 1\.1\.0") as refused:
-        await connectors.get_version(acme.store, viewer, GetVersion(slug="weather", version="3.0.0"))
+        await versions.get(acme.store, viewer, GetVersion(slug="weather", version="3.0.0"))
     assert refused.value.code == "not-found"
 
 
@@ -196,7 +196,7 @@ async def test_an_enterprises_own_wins_over_the_catalogues(acme: Shop, catalogue
     await catalogue.add(await catalogue.save(name="Theirs", slug="weather"))
 
     shown = await connectors.show(acme.store, author, ShowConnector(slug="weather"))
-    version = await connectors.get_version(acme.store, author, GetVersion(slug="weather"))
+    version = await versions.get(acme.store, author, GetVersion(slug="weather"))
 
     assert (shown.owner, version.owner) == ("acme", "acme")
 

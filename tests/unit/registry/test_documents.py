@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from services.registry.domain.templates import canonical, require_valid, review, shown
+from services.registry.domain.templates import digest, require_valid, review, shown
 from shared.contracts.commands import TemplateProblem
 from shared.contracts.errors import DibopError
 from shared.contracts.template import MAX_TEMPLATE_BYTES
@@ -23,7 +23,7 @@ def nested(levels: int) -> dict[str, Any]:
 @pytest.mark.parametrize("number", [2**53, -(2**60), float("nan"), float("inf")])
 def test_numbers_that_json_cannot_hold_are_refused_with_their_place(number: float) -> None:
     with pytest.raises(DibopError) as refused:
-        canonical("weather", document(operations=[operation("now", sample={"q": number})]))
+        digest("weather", document(operations=[operation("now", sample={"q": number})]))
 
     assert refused.value.code == "invalid-request"
     assert refused.value.errors[0]["path"] == "/operations/0/sample/q"
@@ -31,7 +31,7 @@ def test_numbers_that_json_cannot_hold_are_refused_with_their_place(number: floa
 
 def test_a_document_over_the_limit_is_refused_with_the_limit() -> None:
     with pytest.raises(DibopError, match="1,572,864 bytes") as refused:
-        canonical("weather", document(description="x" * MAX_TEMPLATE_BYTES))
+        digest("weather", document(description="x" * MAX_TEMPLATE_BYTES))
 
     assert refused.value.code == "invalid-request"
 
@@ -39,7 +39,7 @@ def test_a_document_over_the_limit_is_refused_with_the_limit() -> None:
 @pytest.mark.parametrize("levels", [100, 50_000])
 def test_a_document_nested_too_deeply_is_refused(levels: int) -> None:
     with pytest.raises(DibopError, match="64 levels"):
-        canonical("weather", nested(levels))
+        digest("weather", nested(levels))
 
 
 def test_a_document_of_another_slug_has_an_error_there() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.registry.handlers import connectors, drafts
+from services.registry.handlers import drafts, versions
 from services.registry.handlers.ports import Caller
 from shared.contracts.commands import AddVersion, GetDraft, SaveDraft, StageDraft
 from shared.contracts.errors import DibopError
@@ -143,7 +143,7 @@ async def test_a_slug_of_the_catalogue_is_taken(
         revision=1,
         actor="pat",
     )
-    await connectors.add_version(store, projections, catalogue_publisher, version)
+    await versions.add(store, projections, catalogue_publisher, version)
 
     with pytest.raises(DibopError) as refused:
         await drafts.save(store, author, FIRST)
