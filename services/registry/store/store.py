@@ -77,6 +77,6 @@ def _told_as_passing() -> Iterator[None]:
 
 
 def _is_passing(error: DBAPIError) -> bool:
-    """Lost connections, servers that start, stop or are full (SQLSTATE 08, 53, 55, 57), deadlocks (40), SQLite's lock."""
+    """Lost connections, servers that stop or are full (SQLSTATE 08, 53, 55, 57), deadlocks (40), SQLite's lock."""
     state = str(getattr(error.orig, "sqlstate", None) or "")
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError) or state[:2] in _PASSING
