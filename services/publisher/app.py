@@ -69,7 +69,7 @@ def build(settings: PublisherSettings, database: Database) -> CommandService:
         relay = OutboxRelay(database, service.js)
         relay.start()
         forwarder.start()
-        await runner.resume()
+        await runner.start()
         for release in (relay.stop, forwarder.stop, runner.stop):
             service.on_stop(release)
 

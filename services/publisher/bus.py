@@ -37,6 +37,7 @@ from shared.contracts.commands import (
     Version,
     VersionAdded,
 )
+from shared.contracts.errors import DibopError
 from shared.contracts.execution import DEADLINE_HEADER, DraftExecutionRequest, ExecutionReply
 from shared.contracts.projections import CatalogueEntry
 from shared.messaging import client
@@ -147,7 +148,15 @@ class ExecutorsClient:
             request_id=request_id,
             headers={DEADLINE_HEADER: str(int(deadline_seconds * 1000))},
         )
-        return msgspec.json.decode(answer, type=ExecutionReply)
+        try:
+            return msgspec.json.decode(answer, type=ExecutionReply)
+        except msgspec.MsgspecError as error:
+            raise DibopError(
+                "internal",
+                f"The executor's reply for {operation!r} cannot be read ({error}). Run executors and publisher of the "
+                "same version; if they are, report the request id.",
+                request_id=request_id,
+            ) from error
 
 
 class CatalogueBucket:

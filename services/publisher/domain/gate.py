@@ -12,18 +12,21 @@ from typing import Final
 
 from services.publisher.domain.publications import Evidence, scope_item
 from shared.contracts.commands import ChecklistItem, Scope, TemplateProblem
-from shared.contracts.template import Template, operation_digest
+from shared.contracts.template import Template
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A valid draft at the gate, with the last evidence of each of its operation digests."""
+    """A valid draft at the gate. `digests` are its operations', `evidence` is the last of each digest that has any."""
 
     template: Template
     owner: str
     scope: Scope
+    digests: Mapping[str, str]
     evidence: Mapping[str, Evidence]
 
+
+MAX_ITEMS: Final = 5000
 
 Question = Callable[[Candidate], Iterator[ChecklistItem]]
 
@@ -34,6 +37,13 @@ def checklist(candidate: Candidate) -> list[ChecklistItem]:
     return [valid, *(item for question in QUESTIONS for item in question(candidate))]
 
 
+def shown(items: Sequence[ChecklistItem]) -> list[ChecklistItem]:
+    """The items as one answer can hold them: of very many, only what is not passed, required ones first."""
+    if len(items) <= MAX_ITEMS:
+        return list(items)
+    return sorted((item for item in items if not item.passed), key=lambda item: not item.required)[:MAX_ITEMS]
+
+
 def problem_items(problems: Sequence[TemplateProblem]) -> list[ChecklistItem]:
     """The gate's items for a draft that is no valid template: its problems alone."""
     return [_item("template", problem.path, f"{problem.problem} {problem.mend}") for problem in problems]
@@ -42,11 +52,6 @@ def problem_items(problems: Sequence[TemplateProblem]) -> list[ChecklistItem]:
 def blocking(items: Sequence[ChecklistItem]) -> list[ChecklistItem]:
     """The items that keep a draft from being published."""
     return [item for item in items if item.required and not item.passed]
-
-
-def operation_digests(template: Template) -> dict[str, str]:
-    """Each operation with its digest, in the template's order."""
-    return {o.operation: operation_digest(template, o.operation) for o in template.operations}
 
 
 def _scope(candidate: Candidate) -> Iterator[ChecklistItem]:
@@ -100,8 +105,7 @@ def _resilience(_candidate: Candidate) -> Iterator[ChecklistItem]:
 
 
 def _tested(candidate: Candidate) -> Iterator[ChecklistItem]:
-    digests = operation_digests(candidate.template)
-    for index, (operation, digest) in enumerate(digests.items()):
+    for index, (operation, digest) in enumerate(candidate.digests.items()):
         evidence = candidate.evidence.get(digest)
         reason = None
         if evidence is None:

@@ -12,24 +12,27 @@ from shared.contracts.errors import DibopError
 from shared.contracts.execution import ExecutionReply
 from shared.contracts.names import did_you_mean
 from shared.contracts.template import Template
-from shared.contracts.template.model import IDEMPOTENT_METHODS
+from shared.contracts.template.model import IDEMPOTENT_METHODS, Operation
 
+MAX_OPERATIONS: Final = 1000
+"""More than these are left to a further run."""
 MAX_SCHEMA_ERRORS: Final = 20
 """More than these are not repeated in a report."""
 
 
 def plan(template: Template, names: Sequence[str] | None) -> list[PlannedOperation]:
     """What a test runs: the named operations, or else all idempotent ones, with the others as skipped."""
-    operations = {operation.operation: operation for operation in template.operations}
     if names is not None:
         require_known(template, names, "operations")
-        return [PlannedOperation(operation=name, runs=True) for name in dict.fromkeys(names)]
-    return [
-        PlannedOperation(operation=name, runs=True)
-        if operation.idempotent or operation.method in IDEMPOTENT_METHODS
-        else PlannedOperation(operation=name, runs=False, reason=_skip_reason(name, operation.method))
-        for name, operation in operations.items()
-    ]
+        return _bounded([PlannedOperation(operation=name, runs=True) for name in dict.fromkeys(names)])
+    return _bounded(
+        [
+            PlannedOperation(operation=each.operation, runs=True)
+            if each.idempotent or each.method in IDEMPOTENT_METHODS
+            else PlannedOperation(operation=each.operation, runs=False, reason=_skip_reason(each))
+            for each in template.operations
+        ]
+    )
 
 
 def require_known(template: Template, names: Collection[str], where: str) -> None:
@@ -72,5 +75,20 @@ def failed(operation: str, error: DibopError, request_id: str) -> TestedOperatio
     return TestedOperation(operation=operation, outcome="fail", reason=error.detail, error=dict(problem))
 
 
-def _skip_reason(name: str, method: str) -> str:
-    return f"{method} is not marked idempotent, so it runs only when it is named: --operation {name}"
+def _skip_reason(operation: Operation) -> str:
+    return (
+        f"{operation.method} is not marked idempotent, so it runs only when it is named: "
+        f"--operation {operation.operation}"
+    )
+
+
+def _bounded(planned: Sequence[PlannedOperation]) -> list[PlannedOperation]:
+    """The plan with what goes beyond one run as skipped."""
+    running = 0
+    bounded = []
+    for each in planned:
+        running += each.runs
+        over = each.runs and running > MAX_OPERATIONS
+        reason = f"One run tests {MAX_OPERATIONS} operations; name this one in a further run."
+        bounded.append(PlannedOperation(operation=each.operation, runs=False, reason=reason) if over else each)
+    return bounded

@@ -24,6 +24,7 @@ from shared.contracts.commands import (
     VersionSummary,
 )
 from shared.contracts.errors import DibopError
+from shared.contracts.template import operation_digests
 from shared.security.principals import Action, authorise
 
 _ROUNDS: Final = 5
@@ -41,7 +42,7 @@ async def show_checklist(caller: Caller, command: ShowChecklist, ports: Ports) -
         revision=draft.revision,
         digest=draft.digest,
         publishable=not gate.blocking(items),
-        items=items,
+        items=gate.shown(items),
     )
 
 
@@ -80,9 +81,9 @@ async def _ask_gate(draft: Draft, scope: Scope, ports: Ports) -> list[ChecklistI
     problems = draft.errors or found
     if template is None or problems:
         return gate.problem_items(problems)
-    digests = gate.operation_digests(template)
+    digests = operation_digests(template)
     evidence = await ports.store.latest_evidence(draft.owner, draft.slug, digests.values())
-    return gate.checklist(gate.Candidate(template, draft.owner, scope, evidence))
+    return gate.checklist(gate.Candidate(template, draft.owner, scope, digests, evidence))
 
 
 def _require_passed(slug: str, items: list[ChecklistItem]) -> None:

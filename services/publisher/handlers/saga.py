@@ -8,11 +8,10 @@ where this process died. Only a refusal by the registry ends it, and only before
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import uuid
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
@@ -42,6 +41,7 @@ REFUSALS: Final[frozenset[ErrorCode]] = frozenset(
 
 _FIRST_WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 15.0
+_ADOPT_SECONDS: Final = 30.0
 
 _log = structlog.get_logger(__name__)
 
@@ -79,6 +79,7 @@ class PublicationRunner:
         self._first_wait_seconds = first_wait_seconds
         self._tasks: dict[str, asyncio.Task[Publication]] = {}
         self._trouble: dict[str, str] = {}
+        self._adopting: asyncio.Task[None] | None = None
 
     def run(self, identifier: str) -> asyncio.Task[Publication]:
         """The task that ends with the publication published or failed."""
@@ -89,24 +90,38 @@ class PublicationRunner:
             task.add_done_callback(lambda _: self._forget(identifier))
         return task
 
+    async def start(self, *, adopt_seconds: float = _ADOPT_SECONDS) -> None:
+        """Go on with what is open, now and every `adopt_seconds`: a replica that died may not come back."""
+        await self.resume()
+        self._adopting = asyncio.create_task(self._adopt(adopt_seconds), name="publication adopter")
+
     async def resume(self) -> None:
-        """Go on with every publication that an earlier process left open."""
+        """Go on with every publication that is open; another process may be at the same one."""
         for publication in await self._store.open_publications():
-            _log.info("Resuming a publication", **_labels(publication), state=publication.state.value)
-            self.run(publication.id)
+            if publication.id not in self._tasks:
+                _log.info("Resuming a publication", **_labels(publication), state=publication.state.value)
+                self.run(publication.id)
 
     async def stop(self) -> None:
         """Leave the open ones to the next start."""
-        tasks = list(self._tasks.values())
+        tasks: list[asyncio.Task[Any]] = [*self._tasks.values()]
+        if self._adopting is not None:
+            tasks.append(self._adopting)
         for task in tasks:
             task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def trouble(self, identifier: str) -> str | None:
         """What the last attempt ran into, for a publication that is not at its end."""
         return self._trouble.get(identifier)
+
+    async def _adopt(self, every_seconds: float) -> None:
+        while True:
+            await asyncio.sleep(every_seconds)
+            try:
+                await self.resume()
+            except Exception:  # noqa: BLE001  # the database may be away; the next round looks again
+                _log.exception("Open publications could not be looked up")
 
     async def _to_the_end(self, identifier: str) -> Publication:
         attempts = AsyncRetrying(

@@ -160,7 +160,39 @@ async def _record(
         for tested in report.operations
         if tested.outcome != "skip" and tested.operation not in not_reached
     ]
-    told: dict[str, Any] = {
+    await ports.store.record_test(evidence, _test_completed(report, at), _audit(caller, report, at))
+
+
+def _test_completed(report: TestReport, at: str) -> Event:
+    outcomes = {tested.operation: tested.outcome for tested in report.operations}
+    return Event(
+        enterprise=report.owner,
+        noun="connector",
+        identifier=report.slug,
+        what="test_completed",
+        source="publisher",
+        data={**_summary(report), "operations": outcomes},
+        id=report.run_id,
+        time=at,
+    )
+
+
+def _audit(caller: Caller, report: TestReport, at: str) -> AuditRecord:
+    entry = AppendAudit(
+        id=report.run_id,
+        at=at,
+        actor=caller.principal.subject,
+        action="test.run",
+        noun="connector",
+        identifier=report.slug,
+        details=_summary(report),
+        request_id=caller.request_id,
+    )
+    return AuditRecord(report.owner, entry)
+
+
+def _summary(report: TestReport) -> dict[str, Any]:
+    return {
         "run_id": report.run_id,
         "slug": report.slug,
         "owner": report.owner,
@@ -168,32 +200,6 @@ async def _record(
         "digest": report.digest,
         **_tally(report),
     }
-    await ports.store.record_test(
-        evidence,
-        Event(
-            enterprise=report.owner,
-            noun="connector",
-            identifier=report.slug,
-            what="test_completed",
-            source="publisher",
-            data={**told, "operations": {tested.operation: tested.outcome for tested in report.operations}},
-            id=report.run_id,
-            time=at,
-        ),
-        AuditRecord(
-            report.owner,
-            AppendAudit(
-                id=report.run_id,
-                at=at,
-                actor=caller.principal.subject,
-                action="test.run",
-                noun="connector",
-                identifier=report.slug,
-                details=told,
-                request_id=caller.request_id,
-            ),
-        ),
-    )
 
 
 def _tally(report: TestReport) -> dict[str, int]:

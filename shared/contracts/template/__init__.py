@@ -4,7 +4,7 @@ Reading files is the caller's job; nothing here does I/O.
 """
 
 from shared.contracts.template.address import credential_origin, fill_base_url, origin_of, with_defaults
-from shared.contracts.template.digests import canonical_json, document_digest, operation_digest
+from shared.contracts.template.digests import canonical_json, document_digest, operation_digest, operation_digests
 from shared.contracts.template.document import PartName, Report, check, check_part
 from shared.contracts.template.model import (
     Auth,
@@ -49,6 +49,7 @@ __all__ = [
     "fits",
     "json_schema",
     "operation_digest",
+    "operation_digests",
     "origin_of",
     "parse_source",
     "slugify",

@@ -9,7 +9,7 @@ import rfc8785
 
 from shared.contracts.errors import DibopError
 from shared.contracts.names import did_you_mean
-from shared.contracts.template.model import Auth, Template
+from shared.contracts.template.model import Auth, Operation, Template
 
 
 def canonical_json(document: Any) -> bytes:
@@ -43,14 +43,23 @@ def operation_digest(template: Template, operation_name: str) -> str:
             f"{template.slug!r} has no operation {operation_name[:80]!r}. "
             + did_you_mean(operation_name, names, "operation"),
         )
+    return _operation_digest(_common(template), operation)
+
+
+def operation_digests(template: Template) -> dict[str, str]:
+    """The digest of every operation by its name, in the template's order."""
+    common = _common(template)
+    return {operation.operation: _operation_digest(common, operation) for operation in template.operations}
+
+
+def _operation_digest(common: dict[str, Any], operation: Operation) -> str:
+    return document_digest({**common, "operation": operation.model_dump(mode="json", by_alias=True)})
+
+
+def _common(template: Template) -> dict[str, Any]:
+    """What every operation's digest covers besides the operation."""
     auth = template.model_dump(mode="json", include=set(Auth.model_fields))
     auth["credential_schema"] = {
         name: field.model_dump(mode="json") for name, field in template.credential_fields().items()
     }
-    return document_digest(
-        {
-            "base_url": template.base_url,
-            "auth": auth,
-            "operation": operation.model_dump(mode="json", by_alias=True),
-        }
-    )
+    return {"base_url": template.base_url, "auth": auth}

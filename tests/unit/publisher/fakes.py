@@ -25,7 +25,7 @@ from shared.contracts.events import Event
 from shared.contracts.execution import DraftExecutionRequest, ExecutionReply
 from shared.contracts.names import PLATFORM
 from shared.contracts.projections import CatalogueEntry
-from shared.contracts.template import check, document_digest, operation_digest
+from shared.contracts.template import check, document_digest, operation_digests
 from shared.security.principals import Principal, Role
 
 AT = "2026-01-31T09:05:00.123Z"
@@ -96,7 +96,7 @@ class FakeRegistry:
             revision=revision,
             digest=document_digest(document),
             document=document,
-            operations={o.operation: operation_digest(template, o.operation) for o in template.operations},
+            operations=operation_digests(template),
         )
 
     async def connector(self, enterprise: str, slug: str, *, request_id: str) -> Connector:
@@ -301,14 +301,14 @@ class World:
         template = check(self.registry.drafts[owner, slug][1]).template
         assert template is not None
         passed: dict[str, Any] = {"outcome": "pass", "reason": None, "status_code": 200, "duration_ms": 1.0}
-        for operation in template.operations:
+        for operation, digest in operation_digests(template).items():
             self.store.evidence.append(
                 Evidence(
                     run_id="run-1",
                     owner=owner,
                     slug=slug,
-                    operation=operation.operation,
-                    operation_digest=operation_digest(template, operation.operation),
+                    operation=operation,
+                    operation_digest=digest,
                     actor="ada",
                     at=AT,
                     **{**passed, **changed},

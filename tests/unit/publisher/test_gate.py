@@ -163,3 +163,18 @@ async def test_only_authors_see_the_checklist() -> None:
     with pytest.raises(DibopError) as refused:
         await show_checklist(caller("acme", VIEWER), ShowChecklist(slug="weather", scope="enterprise"), World().ports)
     assert refused.value.code == "forbidden"
+
+
+async def test_of_very_many_items_only_what_is_missing_is_shown_required_first() -> None:
+    many = [
+        {"operation": f"get_{n}", "description": "x" if n else "", "method": "GET", "path": f"/{n}"}
+        for n in range(2500)
+    ]
+    world = complete(**{"/operations": many})
+
+    found = await checklist(world, "catalogue")
+
+    assert not found.publishable
+    assert not any(item.passed for item in found.items)
+    assert found.items[0].item == "operations.get_0.description"
+    assert found.items[-1].item == "overview.documentation_url" or not found.items[-1].required

@@ -131,6 +131,18 @@ async def test_stopping_leaves_the_publication_open(world: World) -> None:
     assert [p.id for p in await world.store.open_publications()] == [ID]
 
 
+async def test_what_another_process_left_behind_is_taken_up_while_running(world: World) -> None:
+    left = world.store.publications.pop(ID)
+    one = runner(world)
+    await one.start(adopt_seconds=0.001)
+
+    world.store.publications[ID] = left
+    await eventually(lambda: world.store.told("version_published"))
+
+    await one.stop()
+    assert_published_once(world)
+
+
 async def test_audit_entries_reach_the_registry_once_each_whatever_happens(world: World) -> None:
     await runner(world).run(ID)
     world.registry.failures = [DibopError("overloaded", "No registry answers."), OSError("gone")]

@@ -194,3 +194,14 @@ async def test_what_the_time_does_not_reach_fails_without_evidence(world: World)
     assert "ran out" in str(report.operations[0].reason)
     assert world.executors.requests == []
     assert world.store.evidence == []
+
+
+async def test_one_run_tests_a_thousand_operations_and_names_the_rest(world: World) -> None:
+    more = [{"operation": f"get_{n}", "description": "x", "method": "GET", "path": f"/{n}"} for n in range(1003)]
+    world.registry.save(edited(api_key(), {"/operations": more}))
+
+    report = await run(world)
+
+    skipped = [tested for tested in report.operations if tested.outcome == "skip"]
+    assert [tested.operation for tested in skipped] == ["get_1000", "get_1001", "get_1002"]
+    assert skipped[0].reason == "One run tests 1000 operations; name this one in a further run."

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.errors import DibopError
-from shared.contracts.template import canonical_json, document_digest, operation_digest
+from shared.contracts.template import canonical_json, document_digest, operation_digest, operation_digests
 from tests.unit.contracts.template.documents import valid
 
 
@@ -99,3 +99,11 @@ def test_an_unknown_operation_is_told_with_the_nearest_name() -> None:
         operation_digest(valid(), "get_vehicles")
 
     assert caught.value.code == "unknown-operation"
+
+
+def test_all_digests_at_once_are_those_of_the_single_operations() -> None:
+    template = valid()
+
+    assert operation_digests(template) == {
+        operation.operation: operation_digest(template, operation.operation) for operation in template.operations
+    }
