@@ -104,15 +104,15 @@ class _Comparison:
         self._old_root = old_root
         self._new_root = new_root
         self._policy = policy
-        self._seen = {("#", "#")}
+        self._seen: set[tuple[str | int, str | int]] = {("#", "#")}
 
     def nodes(self, path: str, old: Any, new: Any) -> Iterator[Change]:
         if _is_schema(old) and _is_schema(new):
-            references = (_reference(old), _reference(new))
-            if any(references):
-                if references in self._seen:
+            if _reference(old) or _reference(new):
+                pair = (_reference(old) or id(old), _reference(new) or id(new))
+                if pair in self._seen:
                     return
-                self._seen.add(references)
+                self._seen.add(pair)
             old, new = _resolve(self._old_root, old), _resolve(self._new_root, new)
             yield from self._same_place(path, old, new)
         elif not same(old, new):

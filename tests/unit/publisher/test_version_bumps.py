@@ -234,3 +234,21 @@ def test_a_schema_that_refers_to_itself_is_walked_once() -> None:
     new = edited(old, {f"{PROPERTIES}/value/type": "string"})
 
     assert [change.kind for change in between(old, new)] == [ChangeKind.RESPONSE_PROPERTY_RETYPED]
+
+
+def test_each_place_that_is_written_out_is_compared_with_what_it_referred_to() -> None:
+    whole, part = {"type": "string"}, {"type": "integer"}
+    shared = {"$defs": {"it": whole}, "properties": {"a": {"$ref": "#/$defs/it"}, "b": {"$ref": "#/$defs/it"}}}
+    old = edited(api_key(), {SCHEMA: shared})
+    new = edited(old, {f"{PROPERTIES}/a": whole, f"{PROPERTIES}/b": part})
+
+    assert [change.path for change in between(old, new)] == ["/operations/get_weather/response_schema/properties/b"]
+
+
+def test_several_changes_count_as_the_largest() -> None:
+    edits = {"/name": "World weather", "/resilience/max_retries": 5, f"{W}/parameters/1/default": "imperial"}
+
+    found = between(api_key(), edited(api_key(), edits))
+
+    assert sorted(change.bump for change in found) == [Bump.PATCH, Bump.MINOR, Bump.MAJOR]
+    assert bump_of(found) is Bump.MAJOR
