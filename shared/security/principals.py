@@ -73,7 +73,7 @@ class Principal:
         """True where a role that counts in `enterprise` allows `action`.
 
         Platform Admin and the publisher count everywhere the platform reads and writes (`platform`, and reading
-        in every enterprise); every other role counts in the principal's own enterprise alone.
+        in every enterprise); every other role counts in the principal's own enterprise alone, which `platform` is not.
         """
         return bool(self._roles_in(enterprise, action) & ALLOWED[action])
 
@@ -83,7 +83,7 @@ class Principal:
             roles.add(Role.PUBLISHER)
         if Role.PLATFORM_ADMIN in self.roles and (enterprise == PLATFORM or action in {Action.READ, Action.READ_AUDIT}):
             roles.add(Role.PLATFORM_ADMIN)
-        if enterprise == self.enterprise:
+        if enterprise == self.enterprise != PLATFORM:
             roles |= self.roles - {Role.PLATFORM_ADMIN, Role.PUBLISHER}
         return frozenset(roles)
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -545,12 +546,16 @@ async def test_many_at_once_each_get_their_own_answer(transport: Transport, upst
     assert upstream.connections <= 100
 
 
+def _arrived(upstream: FaultServer, path: str) -> bool:
+    return upstream.sends(path) == 1
+
+
 # ---- leaving ----------------------------------------------------------------------------------
 async def test_a_cancelled_request_closes_its_connection(make_transport: MakeTransport, upstream: FaultServer) -> None:
     transport = make_transport(max_connections=2)
     for path in ("/never", "/drip"):
         task = asyncio.create_task(send(transport, upstream.url(path)))
-        await eventually(lambda path=path: upstream.sends(path) == 1)  # type: ignore[misc]
+        await eventually(partial(_arrived, upstream, path))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -107,6 +107,8 @@ def person(*roles: Role, enterprise: str = "acme") -> Principal:
         (person(Role.PUBLISHER, enterprise="platform"), Action.ADD_VERSION, "acme", True),
         (person(Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK), Action.ADD_VERSION, "acme", False),
         (person(), Action.READ, "acme", False),
+        (person(Role.ENTERPRISE_ADMIN_SDK, enterprise="platform"), Action.EDIT_DRAFT, "platform", False),
+        (person(Role.VIEWER, enterprise="platform"), Action.READ, "platform", False),
     ],
 )
 def test_the_role_matrix(principal: Principal, action: Action, enterprise: str, allowed: bool) -> None:
