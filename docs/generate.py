@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from services.executor.settings import ExecutorSettings
@@ -35,13 +36,16 @@ def errors() -> str:
         for code, kind in CATALOGUE.items()
     ]
     return (
-        "# Errors\n\n" + NOTE + "An error reply has `type` `urn:dibop:error:<code>`. *Safe to repeat* marks those that a "
-        "caller may send again as they are.\n\n" + table(("code", "status", "when", "what to do", "safe to repeat"), rows)
+        "# Errors\n\n"
+        + NOTE
+        + "An error reply has `type` `urn:dibop:error:<code>`. *Safe to repeat* marks those that a "
+        "caller may send again as they are.\n\n"
+        + table(("code", "status", "when", "what to do", "safe to repeat"), rows)
     )
 
 
 def settings() -> str:
-    page = "# Settings\n\n" + NOTE + "Environment variables. What has no default must be set.\n"
+    page = "# Settings\n\n" + NOTE + "Environment variables.\n"
     sections: Mapping[str, type[BaseSettings]] = {
         "Client and command line": BusSettings,
         "Registry": RegistrySettings,
@@ -53,7 +57,7 @@ def settings() -> str:
         rows = [
             (
                 f"`{prefix}{name}`".upper(),
-                "" if field.is_required() else f"`{field.get_default(call_default_factory=True, validated_data={})}`",
+                _default(field),
                 field.description or "",
             )
             for name, field in model.model_fields.items()
@@ -62,10 +66,19 @@ def settings() -> str:
     return page
 
 
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be set"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    return "none" if value is None else f"`{value}`"
+
+
 def roles() -> str:
     rows = [(action.value, *("yes" if role in ALLOWED[action] else "" for role in Role)) for action in Action]
     return (
-        "# Roles\n\n" + NOTE + "A role counts in the principal's own enterprise; `platform_admin` counts for `platform`, "
+        "# Roles\n\n"
+        + NOTE
+        + "A role counts in the principal's own enterprise; `platform_admin` counts for `platform`, "
         "and for reading everywhere.\n\n" + table(("action", *(f"`{role.value}`" for role in Role)), rows)
     )
 
