@@ -1,4 +1,4 @@
-"""Write the reference pages that come from the code: `python -m docs.generate`, or `--check` to see whether they are current."""
+"""Write the reference pages that come from the code: `python -m docs.generate`; `--check` says which are stale."""
 
 from __future__ import annotations
 
