@@ -6,6 +6,7 @@ import sys
 
 import uvloop
 from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
 
 from services.publisher import app
 from services.publisher.settings import PublisherSettings
@@ -19,20 +20,28 @@ _USAGE = "usage: python -m services.publisher [migrate]"
 
 def main(arguments: list[str]) -> int:
     """0 done, 1 failed, 2 wrong usage or settings."""
-    if arguments not in ([], ["migrate"]):
-        return _say(_USAGE, 2)
     try:
-        if arguments:
-            before = uvloop.run(app.migrate(DatabaseSettings().database_url))
-            return _say(f"publisher: {before.current or 'an empty database'} -> {before.head}", 0)
-        settings = PublisherSettings()
+        match arguments:
+            case []:
+                settings = PublisherSettings()
+                configure(settings, "publisher")
+                uvloop.run(app.run(settings))
+            case ["migrate"]:
+                before = uvloop.run(app.migrate(DatabaseSettings().database_url))
+                _say(f"publisher: revision {before.current or 'none'} to {before.head}")
+            case _:
+                _say(_USAGE)
+                return 2
     except ValidationError as error:
-        return _say(_settings_problems(error), 2)
-    configure(settings, "publisher")
-    try:
-        uvloop.run(app.run(settings))
-    except (NotMigratedError, BusClosedError, ValueError) as error:
-        return _say(f"The publisher cannot serve: {error}", 1)
+        _say(_settings_problems(error))
+        return 2
+    except (BusClosedError, NotMigratedError, ValueError) as error:
+        _say(f"publisher: {error}")
+        return 1
+    except (DBAPIError, OSError) as error:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        _say(f"publisher: the database cannot be used: {reason}. Start it, or correct DIBOP_DATABASE_URL.")
+        return 1
     return 0
 
 
@@ -41,9 +50,8 @@ def _settings_problems(error: ValidationError) -> str:
     return "The settings are not complete. " + "; ".join(problems)
 
 
-def _say(text: str, code: int) -> int:
-    print(text, file=sys.stderr)  # noqa: T201  # a command line's own words
-    return code
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
 
 
 if __name__ == "__main__":

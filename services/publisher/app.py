@@ -51,6 +51,11 @@ async def migrate(database_url: str) -> MigrationStatus:
 def build(settings: PublisherSettings, database: Database) -> CommandService:
     """The publisher over a migrated database, not started yet."""
     verifier = TokenVerifier.load(settings.token_key_file)
+    if not os.access(settings.service_token_file, os.R_OK):
+        raise ValueError(
+            f"The publisher's own token cannot be read from {settings.service_token_file}. "
+            "Correct DIBOP_SERVICE_TOKEN_FILE, or let this process read the file."
+        )
     service = CommandService("publisher", settings, verifier, version("dibop-connectors"))
     ports = Ports(
         store=SqlStore(database),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 
 import pytest
 from nats.js import JetStreamContext
@@ -119,15 +117,3 @@ async def test_a_publication_waits_for_a_registry_that_is_away(
     async with serve_registry():
         await eventually(lambda: events(js, "version_published"), timeout=30)
         assert [v.version for v in (await catalogue_entry(js)).versions] == ["1.0.0"]
-
-
-async def test_it_says_what_its_settings_lack() -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("DIBOP_")}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services.publisher", env=environment, stderr=asyncio.subprocess.PIPE
-    )
-    _, said = await process.communicate()
-
-    assert process.returncode == 2
-    assert b"DIBOP_DATABASE_URL" in said
-    assert b"DIBOP_SERVICE_TOKEN_FILE" in said
