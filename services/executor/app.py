@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -45,18 +44,21 @@ _STREAMS: Final = (
     object_stream(TEMPLATES_BUCKET),
     RESPONSES_STREAM,
 )
-_GC_THRESHOLDS: Final = (50_000, 20, 100)
 
 _log = structlog.get_logger(__name__)
 
 
 class Executor:
-    """One worker process. `start` returns when it is ready; `drain_and_stop` when nothing of it is left."""
+    """One worker. `start` returns when it is ready; `drain_and_stop` when nothing of it is left.
+
+    `on_loaded` is called once everything is loaded, just before the worker appears as ready.
+    """
 
     name = "executor"
 
-    def __init__(self, settings: ExecutorSettings) -> None:
+    def __init__(self, settings: ExecutorSettings, *, on_loaded: Callable[[], None] | None = None) -> None:
         self._settings = settings
+        self._on_loaded = on_loaded
         self._ring = _load(KeyRing.load, settings.seal_keyring_file)
         self._callers = Callers(_load(TokenVerifier.load, settings.token_key_file))
         self._client: BusClient | None = None
@@ -87,7 +89,8 @@ class Executor:
             self.nc, ports, self._callers, max_in_flight=settings.max_in_flight, queue_size=settings.queue_size
         )
         await self._intake.start()
-        _settle_memory()
+        if self._on_loaded is not None:
+            self._on_loaded()
         self._micro = WorkerService(
             self.nc, self._intake.counters, version=version("dibop-connectors"), worker=settings.worker
         )
@@ -139,13 +142,6 @@ def _load(read: Callable[[Path], T], path: Path | None) -> T | None:
 
 def _decoder(kind: type[T]) -> Callable[[bytes], T]:
     return msgspec.json.Decoder(kind).decode
-
-
-def _settle_memory() -> None:
-    """What is here now stays: the collector need not look at it again, and looks at the rest less often."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 async def _disconnect(client: BusClient) -> None:
