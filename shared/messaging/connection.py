@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 from faststream.nats import NatsBroker
-from nats.aio.client import Client
+from nats.aio.client import DEFAULT_FLUSH_TIMEOUT, Client
 from nats.errors import Error as NatsError
 
 from shared.settings import BusSettings
@@ -46,6 +46,15 @@ class BusClient(Client):
         """Call `listener` after every reconnect; the answer takes it off again. It must not block or raise."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+    async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:  # noqa: ASYNC109 - nats-py's own signature
+        """Return once the server has what was sent before, within `timeout` seconds each way.
+
+        nats-py writes a flush's PING ahead of what still waits to be written, such as a drain's UNSUB. The second PING
+        follows it for certain, so that its answer comes after the last message of a drained subscription.
+        """
+        await super().flush(timeout)
+        await super().flush(timeout)
 
     def tell_reconnected(self) -> None:
         for listener in list(self._listeners):
