@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from benchmarks import goals, scenario
 from benchmarks.comparison import Comparison, Plan, Progress, Variant, compare
 from benchmarks.processes import Placement, Process, Runner
@@ -27,6 +29,7 @@ _PEERS: Final[dict[str, tuple[int, ...]]] = {
 def run(directory: Path, plan: Plan, progress: Progress) -> Result:
     """Executor and peers at their concurrencies, and the same operation without its schema check."""
     placement = Placement.of_this_machine()
+    load = psutil.getloadavg()[0]
     with (
         upstream_server(directory, placement) as upstream,
         _peers(directory, placement, upstream) as peers,
@@ -35,7 +38,7 @@ def run(directory: Path, plan: Plan, progress: Progress) -> Result:
         variants = [*_executor_variants(running), *peers]
         progress(f"{len(variants)} variants, about {plan.duration(len(variants)):.0f} s")
         comparison = compare(variants, plan, progress)
-    return _result(comparison, variants, plan, placement)
+    return _result(comparison, variants, plan, placement, load)
 
 
 def _executor_variants(running: Stack) -> list[Variant]:
@@ -63,7 +66,7 @@ def _peers(directory: Path, placement: Placement, upstream: tuple[str, Process])
         yield variants
 
 
-def _result(comparison: Comparison, variants: list[Variant], plan: Plan, placement: Placement) -> Result:
+def _result(comparison: Comparison, variants: list[Variant], plan: Plan, placement: Placement, load: float) -> Result:
     keys = [variant.key for variant in variants]
     rate = "req/s"
     return Result(
@@ -79,5 +82,5 @@ def _result(comparison: Comparison, variants: list[Variant], plan: Plan, placeme
                 comparison.metric(goals.EXECUTOR_64, rate), comparison.metric("executor-no-schema@64", rate)
             ),
         ],
-        remarks=goals.remarks(comparison, keys, pinned=placement.pinned),
+        remarks=goals.remarks(comparison, keys, pinned=placement.pinned, load=load),
     )

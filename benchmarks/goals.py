@@ -16,6 +16,7 @@ AIOHTTP_1: Final = "aiohttp@1"
 HTTPX_1: Final = "httpx@1"
 DIY_AIOHTTP_64: Final = "diy-httpx-aiohttp@64"
 HTTPX_TUNINGS: Final = ("httpx@1", "httpx@2", "httpx@4", "httpx@8", "httpx@16")
+IDLE_LOAD: Final = 0.5
 SATURATED: Final = 0.9
 """The share of its core from which on a worker counts as the bottleneck of its own run."""
 
@@ -90,17 +91,19 @@ def footprint_goals(bytes_per_template: Sequence[float], collection_seconds: Seq
     ]
 
 
-def remarks(comparison: Comparison, keys: Sequence[str], *, pinned: bool) -> list[str]:
-    """What a reader must know before trusting the figures."""
+def remarks(comparison: Comparison, keys: Sequence[str], *, pinned: bool, load: float) -> list[str]:
+    """What a reader must know before trusting the figures; `load` is the load average when the run began."""
     said = []
+    if load > IDLE_LOAD:
+        said.append(f"The machine was busy with other work when the run began (load average {load:.1f}): run it again.")
     if not pinned:
         said.append("Processes were not pinned (one core, or a system that cannot): trust CPU per operation alone.")
     for key in keys:
         busy = figure(comparison.metric(key, "worker busy")).median
         if key.endswith("@64") and busy < SATURATED:
             said.append(
-                f"{key} used {busy:.0%} of its core: something else was the bottleneck, so that its req/s is a lower "
-                "bound. Trust its CPU per operation."
+                f"{key} used {busy:.0%} of its core: something else was the bottleneck, or the machine was busy. Its "
+                "req/s is a lower bound; trust its CPU per operation."
             )
     noisy = [key for key in keys if figure(comparison.metric(key, "req/s")).noisy]
     if noisy:

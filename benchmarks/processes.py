@@ -69,7 +69,7 @@ class Process:
                 stdout=subprocess.PIPE if talks else sink,
                 stderr=sink,
                 cwd=REPOSITORY,
-                env={**os.environ, **(environment or {})},
+                env=clean_environment() | dict(environment or {}),
                 preexec_fn=functools.partial(os.sched_setaffinity, 0, cores) if cores else None,  # noqa: PLW1509
             )
         self._system = psutil.Process(self._popen.pid)
@@ -150,6 +150,11 @@ class Runner(Process):
 
     def outcome(self, order: Order) -> Outcome:
         return DECODE_OUTCOME(self.read_line(order.seconds + 60.0))
+
+
+def clean_environment() -> dict[str, str]:
+    """This process's environment without settings of the product: a run must not depend on them."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("DIBOP_")}
 
 
 def settle(processes: Sequence[Process], *, timeout: float = 5.0) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.comparison import Plan, Progress
-from benchmarks.processes import REPOSITORY, RunError
+from benchmarks.processes import REPOSITORY, RunError, clean_environment
 from benchmarks.results import Result, Row, now, this_machine
 from benchmarks.stats import figure
 
@@ -53,8 +53,8 @@ def run(directory: Path, _plan: Plan, progress: Progress) -> Result:
 def _first_execution(clone: Path, progress: Progress) -> float:
     """Seconds from `make up` until `dibop exec` has answered with a result."""
     log = clone.with_suffix(".log")
-    # An environment that is active here must not serve there.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("DIBOP_", "VIRTUAL_ENV"))}
+    environment = clean_environment()
+    environment.pop("VIRTUAL_ENV", None)  # the one that is active here must not serve there
     started = time.monotonic()
     with log.open("wb") as sink:
         up = subprocess.Popen(

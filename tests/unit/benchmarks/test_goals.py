@@ -84,15 +84,20 @@ def test_a_goal_is_doubtful_where_the_rounds_lie_on_both_sides(figure: Figure, d
 
 def test_a_worker_that_was_not_busy_makes_its_rate_a_bound() -> None:
     idle = comparison(executor_64=replace(SAMPLE, busy=0.6))
-    (remark,) = goals.remarks(idle, KEYS, pinned=True)
+    (remark,) = goals.remarks(idle, KEYS, pinned=True, load=0.0)
     assert "executor@64 used 60% of its core" in remark
 
 
 def test_noise_is_named() -> None:
     samples = [replace(SAMPLE, rate=rate) for rate in (800.0, 1000.0, 1200.0)]
-    (remark,) = goals.remarks(Comparison({"aiohttp@1": samples}), ["aiohttp@1"], pinned=True)
+    (remark,) = goals.remarks(Comparison({"aiohttp@1": samples}), ["aiohttp@1"], pinned=True, load=0.0)
     assert "Noise" in remark
     assert "aiohttp@1" in remark
+
+
+def test_a_busy_machine_is_named() -> None:
+    (remark,) = goals.remarks(comparison(), KEYS, pinned=True, load=3.0)
+    assert "load average 3.0" in remark
 
 
 @pytest.mark.parametrize(("total", "parts", "expected"), [(64, 2, [32, 32]), (1, 2, [1, 0]), (5, 3, [2, 2, 1])])
