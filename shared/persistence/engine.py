@@ -88,6 +88,7 @@ def create_engine(url: str) -> AsyncEngine:
                 pool_pre_ping=True,
                 pool_recycle=1800,
                 connect_args={"timeout": 10, "command_timeout": 60},
+                hide_parameters=True,
             )
         case other:
             raise ValueError(f"The database address begins with {other!r}. {_FORMS}")
@@ -99,7 +100,7 @@ _FORMS: Final = "It must be sqlite+aiosqlite:///file.db or postgresql+asyncpg://
 def _sqlite(address: URL) -> AsyncEngine:
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(address, connect_args={"timeout": _BUSY_SECONDS})
+    engine = create_async_engine(address, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,10 +12,12 @@ import pytest
 
 from dibop.client import Client
 from dibop.errors import NoServiceError
+from shared.contracts.commands import PublishConnector, Published
 from tests.support.load import Load
 from tests.support.polling import eventually
 from tests.support.servers import NatsServer
 from tests.support.stack import Stack
+from tests.support.streams import stored_events
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -97,6 +100,39 @@ async def test_everything_goes_on_after_a_restart_of_nats(slow_stack: Stack, fau
     slow_stack.publish(slow_connector(fault_url, "second"), directory=tmp_path)
     assert slow_stack.json("exec", "second", "wait")["status_code"] == 200
     assert slow_stack.json("connector", "show", "slow")["latest_version"] == "1.0.0"
+
+
+async def test_a_publisher_killed_while_it_publishes_finishes_once(
+    own_stack: Callable[..., Stack], fault_url: str, tmp_path: Path
+) -> None:
+    stack = own_stack(workers=1)
+    moments = (0.0, 0.01, 0.02, 0.04)
+    for number, moment in enumerate(moments):
+        document = slow_connector(fault_url, f"slow-{number}")
+        stack.draft(document, directory=tmp_path)
+        stack.test(document)
+        async with stack.client() as client:
+            command = PublishConnector(slug=document["slug"], scope="catalogue")
+            publishing = asyncio.create_task(publish(client, command))
+            await asyncio.sleep(moment)
+            old = stack.kill("publisher")
+            await stack.restarted("publisher", old)
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+            published = await publish(client, command)
+        assert published.version == "1.0.0"
+
+    async with stack.client() as client:
+        events = await stored_events(client.bus.jetstream())
+    announced = [event.identifier for event in events if event.what == "version_published"]
+    assert sorted(announced) == [f"slow-{number}" for number in range(len(moments))]
+    for slug in announced:
+        assert [v["version"] for v in stack.json("connector", "show", slug)["versions"]] == ["1.0.0"]
+        assert stack.json("exec", slug, "wait")["status_code"] == 200
+
+
+async def publish(client: Client, command: PublishConnector) -> Published:
+    return await client.command("publisher", "platform", "connector", "publish", command, Published)
 
 
 async def test_without_any_worker_the_caller_is_told_at_once(tmp_path: Path) -> None:

@@ -145,6 +145,8 @@ async def test_a_bearer_token_arrives_as_it_was_entered(stack: Stack, httpbin_ur
     shown = stack.run("connection", "list").stdout
     assert token not in shown
     assert token[-4:] in shown
+    kept = [path for path in stack.home.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
+    assert kept == [], "no store and no log holds the token"
 
 
 def content(response: httpx.Response) -> Any:

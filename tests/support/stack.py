@@ -97,19 +97,27 @@ class Stack:
         """`wait_for_restart` for tests whose load goes on meanwhile."""
         await eventually(lambda: self.runs_again(part, old_pid), _RESTART_SECONDS, what=f"{part} runs again")
 
+    def draft(self, document: Mapping[str, Any], *, directory: Path) -> None:
+        """Save a template as the platform's draft."""
+        file = directory / f"{document['slug']}.json"
+        file.write_text(json.dumps(document))
+        self.run("connector", "apply", str(file), "--owner", "platform")
+
+    def test(self, document: Mapping[str, Any], *arguments: str) -> None:
+        """Test every operation of a draft, by name."""
+        operations = [word for entry in document["operations"] for word in ("--operation", entry["operation"])]
+        self.run("connector", "test", document["slug"], *operations, *arguments)
+
     def publish(
         self, document: Mapping[str, Any], *, directory: Path, credentials: Mapping[str, str] | None = None
     ) -> None:
-        """Take a template from draft to catalogue; all of its operations are tested."""
+        """Take a template from draft to catalogue, and connect to it where there are credentials."""
         slug = document["slug"]
-        file = directory / f"{slug}.json"
-        file.write_text(json.dumps(document))
-        self.run("connector", "apply", str(file), "--owner", "platform")
         secrets = directory / f"{slug}.credentials.json"
         secrets.write_text(json.dumps(dict(credentials or {})))
         given = ["--credentials-file", str(secrets)] if credentials else []
-        operations = [word for entry in document["operations"] for word in ("--operation", entry["operation"])]
-        self.run("connector", "test", slug, *operations, *given)
+        self.draft(document, directory=directory)
+        self.test(document, *given)
         self.run("connector", "publish", slug, "--scope", "catalogue")
         if credentials:
             self.run("connection", "create", slug, *given)
