@@ -7,8 +7,8 @@ looks the same on the bus: the two NATS micro headers and an RFC 9457 document.
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Mapping
+from random import getrandbits
 from typing import Final
 
 import msgspec
@@ -29,7 +29,7 @@ _log = structlog.get_logger(__name__)
 def request_id_of(headers: Mapping[str, str] | None) -> str:
     """The caller's request id, or a new one where it gave none or one that cannot be echoed."""
     given = (headers or {}).get(REQUEST_ID_HEADER, "")
-    return given if _REQUEST_ID.match(given) else str(uuid.uuid4())
+    return given if _REQUEST_ID.match(given) else f"{getrandbits(128):032x}"
 
 
 def problem_bytes(error: DibopError, request_id: str) -> tuple[bytes, dict[str, str]]:
