@@ -116,7 +116,7 @@ async def test_what_does_not_fit_is_refused_and_leaves_nothing(
 async def test_platform_has_no_connections(store: MemoryStore, projections: MemoryProjections) -> None:
     person = caller("ada", "platform", Role.ENTERPRISE_ADMIN)
 
-    assert (await refusal(store, projections, person)).code == "invalid-request"
+    assert (await refusal(store, projections, person)).code == "forbidden"
 
 
 async def test_who_does_not_manage_makes_none(
