@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import sys
 from typing import Final
@@ -12,7 +11,7 @@ from pydantic import ValidationError
 
 from services.executor.app import Executor
 from services.executor.settings import ExecutorSettings
-from shared.messaging.service import run_until_signalled
+from shared.messaging.service import BusClosedError, run_until_signalled
 from shared.telemetry.logging import configure
 
 _GC_THRESHOLDS: Final = (50_000, 20, 100)
@@ -28,13 +27,16 @@ def settle_memory() -> None:
 def main() -> int:
     try:
         settings = ExecutorSettings()
-        executor = Executor(settings, on_loaded=settle_memory)
-    except (ValidationError, ValueError) as error:
-        sys.stderr.write(f"The executor cannot start: {error}\n")
+        configure(settings, "executor")
+        uvloop.run(run_until_signalled(Executor(settings, on_loaded=settle_memory)))
+    except ValidationError as error:
+        for problem in error.errors(include_url=False, include_input=False):
+            name = "_".join(["DIBOP", *(str(part).upper() for part in problem["loc"])])
+            sys.stderr.write(f"executor: {name}: {problem['msg']}\n")
         return 1
-    configure(settings, "executor")
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_until_signalled(executor))
+    except (ValueError, BusClosedError) as error:
+        sys.stderr.write(f"executor: {error}\n")
+        return 1
     return 0
 
 

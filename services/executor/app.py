@@ -118,22 +118,26 @@ class Executor:
     async def _ports(self, transport: AiohttpTransport) -> Ports:
         settings, nc = self._settings, self.nc
         js = nc.jetstream()
-        catalogue = KvMirror(nc, CATALOGUE_BUCKET, _decoder(CatalogueEntry), on_change=self._changed)
-        connections = KvMirror(nc, CONNECTIONS_BUCKET, _decoder(ConnectionEntry), on_change=self._changed)
+
+        def connector_changed(_key: str, _entry: CatalogueEntry | None) -> None:
+            resolver.forget_routes()
+
+        def connection_changed(key: str, _entry: ConnectionEntry | None) -> None:
+            resolver.forget_connection(key)
+
+        catalogue = KvMirror(nc, CATALOGUE_BUCKET, _decoder(CatalogueEntry), on_change=connector_changed)
+        connections = KvMirror(nc, CONNECTIONS_BUCKET, _decoder(ConnectionEntry), on_change=connection_changed)
         self._mirrors = [catalogue, connections]
         plans = Plans(Documents(js), compile_document, settings.plan_cache_size)
-        self._resolver = Resolver(catalogue, connections, plans, Vault(self._ring))
+        resolver = Resolver(catalogue, connections, plans, Vault(self._ring))
         await asyncio.gather(catalogue.start(), connections.start())
         return Ports(
-            resolver=self._resolver,
+            resolver=resolver,
             sender=Sender(transport, OpenGuard(), max_bytes=settings.max_response_bytes),
             schemas=SchemaCache(),
             parts=ResponseParts(js),
             max_reply_bytes=min(nc.max_payload, MAX_PAYLOAD_BYTES) - REPLY_RESERVE_BYTES,
         )
-
-    def _changed(self, key: str, value: CatalogueEntry | ConnectionEntry | None) -> None:
-        self._resolver.forget(key, value)
 
 
 def _load(read: Callable[[Path], T], path: Path | None) -> T | None:

@@ -11,6 +11,7 @@ from services.executor.domain.request import Target
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import SealedCredentials
 from shared.contracts.projections import ConnectionEntry
+from shared.contracts.subjects import connection_key
 from shared.contracts.template import fill_base_url, origin_of
 from shared.security.sealing import KeyRing, SealContext
 
@@ -26,7 +27,7 @@ class Vault:
     def __init__(self, ring: KeyRing | None, size: int = 4096) -> None:
         self._ring = ring
         self._size = size
-        self._targets: OrderedDict[tuple[str, int, str], Target] = OrderedDict()
+        self._targets: OrderedDict[tuple[str, str, int, str], Target] = OrderedDict()
 
     def target_of(
         self, plan: ConnectorPlan, digest: str, enterprise: str, connection: ConnectionEntry | None
@@ -34,7 +35,8 @@ class Vault:
         """The target of `connection`'s requests; the opened values are kept for the next ask."""
         if connection is None:
             return self._open(plan, _NOTHING, None)
-        key = (connection.id, connection.generation, digest)
+        name = connection_key(enterprise, connection.connector, connection.name)
+        key = (name, connection.id, connection.generation, digest)
         known = self._targets.get(key)
         if known is not None:
             self._targets.move_to_end(key)
@@ -48,6 +50,11 @@ class Vault:
             self._targets.popitem(last=False)
         self._targets[key] = target
         return target
+
+    def forget(self, connection: str) -> None:
+        """Keep nothing that was opened for the connection with this key of the bucket."""
+        for key in [key for key in self._targets if key[0] == connection]:
+            del self._targets[key]
 
     def test_target(
         self, plan: ConnectorPlan, enterprise: str, owner: str, credentials: SealedCredentials | None

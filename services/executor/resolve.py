@@ -72,10 +72,15 @@ class Resolver:
     def known(self, key: RouteKey) -> Route | None:
         return self._routes.get(key)
 
-    def forget(self, _key: str, _value: object) -> None:
-        """Something in catalogue or connections has changed."""
+    def forget_routes(self) -> None:
+        """Something in the catalogue has changed."""
         self._changes += 1
         self._routes.clear()
+
+    def forget_connection(self, key: str) -> None:
+        """A connection has changed: what was opened for it is not kept."""
+        self._vault.forget(key)
+        self.forget_routes()
 
     async def resolve(self, key: RouteKey) -> Route:
         """Find the route; what the mirror does not know is read from the buckets once before it is unknown."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.executor.domain.auth import Credentials
@@ -80,6 +80,7 @@ def build(operation: str, values: dict[str, Any], sent: dict[str, str], key: str
     return None
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(PLAN.operations)), parameters, headers, st.none() | any_text)
 def test_anything_is_built_or_refused(
     operation: str, values: dict[str, Any], sent: dict[str, str], key: str | None
@@ -91,6 +92,7 @@ def test_anything_is_built_or_refused(
         assert encode_request(request, "api.example.com", target)
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=30), st.text(max_size=30), st.text(max_size=30))
 def test_values_arrive_as_they_were_given(identifier: str, text: str, item: str) -> None:
     values = {"id": identifier, "n": 1, "q_string": text, "q_array": [item, text]}
@@ -105,6 +107,7 @@ def test_values_arrive_as_they_were_given(identifier: str, text: str, item: str)
     assert pairs == [("q_string", text), ("q_array", item), ("q_array", text)]
 
 
+@settings(deadline=None)
 @given(headers)
 def test_no_caller_sets_framing_or_the_credential(sent: dict[str, str]) -> None:
     request = build("run_json", {"id": "x", "n": 1}, sent, None)

@@ -129,7 +129,7 @@ async def test_a_change_is_taken_up(world: Callable[..., World]) -> None:
     key = (SUBJECT, None, None)
     await here.resolver.resolve(key)
     here.publish(document(), document("run", "more"))
-    here.resolver.forget("platform.shop", None)
+    here.resolver.forget_routes()
     assert here.resolver.known(key) is None
     assert (await here.resolver.resolve(key)).version == "1.1.0"
 
@@ -141,7 +141,7 @@ async def test_a_route_found_while_something_changed_is_not_kept(world: Callable
     key = (SUBJECT, None, None)
     resolving = asyncio.create_task(here.resolver.resolve(key))
     await eventually(lambda: here.documents.gets)
-    here.resolver.forget("platform.shop", None)
+    here.resolver.forget_routes()
     here.documents.gate.set()
     await resolving
     assert here.resolver.known(key) is None

@@ -65,6 +65,16 @@ def test_values_are_opened_once_for_each_state_of_a_connection(plan: Plan) -> No
     assert vault.target_of(connector, "d", "acme", rotated).credentials.headers == (("X-API-Key", "new"),)
 
 
+def test_what_was_opened_for_a_changed_connection_is_forgotten(plan: Plan) -> None:
+    vault, connector = Vault(RING), plan(auth_type="api_key")
+    connection = entry(sealed({"api_key": "k"}))
+    first = vault.target_of(connector, "d", "acme", connection)
+    vault.forget("acme.shop.other")
+    assert vault.target_of(connector, "d", "acme", connection) is first
+    vault.forget("acme.shop.default")
+    assert vault.target_of(connector, "d", "acme", connection) is not first
+
+
 def test_few_opened_values_are_kept(plan: Plan) -> None:
     vault, connector = Vault(RING, size=2), plan(auth_type="api_key")
     connection = entry(sealed({"api_key": "k"}))
