@@ -119,8 +119,8 @@ class Executor:
         settings, nc = self._settings, self.nc
         js = nc.jetstream()
 
-        def connector_changed(_key: str, _entry: CatalogueEntry | None) -> None:
-            resolver.forget_routes()
+        def connector_changed(key: str, _entry: CatalogueEntry | None) -> None:
+            resolver.forget_connector(key)
 
         def connection_changed(key: str, _entry: ConnectionEntry | None) -> None:
             resolver.forget_connection(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
 from typing import Final, Protocol, TypeVar
 
 import msgspec
@@ -20,6 +20,7 @@ from shared.contracts.execution import DraftExecutionRequest
 from shared.contracts.names import PLATFORM, did_you_mean, is_slug
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 RouteKey = tuple[str, str | None, str | None]
@@ -34,9 +35,20 @@ _MENDED_BY_READING: Final = frozenset(
 class Mirror(Protocol[T_co]):
     """A KV bucket's entries in memory."""
 
-    def get(self, key: str) -> T_co | None: ...
     def under(self, prefix: str) -> Iterator[tuple[str, T_co]]: ...
-    async def read(self, key: str) -> T_co | None: ...
+    async def fetch(self, key: str) -> T_co | None:
+        """The entry of the mirror, else of the bucket."""
+        ...
+
+    async def read(self, key: str) -> T_co | None:
+        """The entry of the bucket, whatever the mirror holds."""
+        ...
+
+
+class Look(Protocol):
+    """A way of asking a mirror."""
+
+    def __call__(self, mirror: Mirror[T], key: str, /) -> Awaitable[T | None]: ...
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
@@ -67,20 +79,20 @@ class Resolver:
         self._vault = vault
         self._max_routes = max_routes
         self._routes: dict[RouteKey, Route] = {}
+        self._keys: dict[str, set[RouteKey]] = {}
         self._changes = 0
 
     def known(self, key: RouteKey) -> Route | None:
         return self._routes.get(key)
 
-    def forget_routes(self) -> None:
-        """Something in the catalogue has changed."""
-        self._changes += 1
-        self._routes.clear()
+    def forget_connector(self, key: str) -> None:
+        """The catalogue's entry with this key has changed."""
+        self._forget_routes(_connector_of(key))
 
     def forget_connection(self, key: str) -> None:
-        """A connection has changed: what was opened for it is not kept."""
+        """The connection with this key has changed: what was opened for it is not kept."""
         self._vault.forget(key)
-        self.forget_routes()
+        self._forget_routes(_connector_of(key))
 
     async def resolve(self, key: RouteKey) -> Route:
         """Find the route; what the mirror does not know is read from the buckets once before it is unknown."""
@@ -88,15 +100,13 @@ class Resolver:
         check_headers(ask)
         changes = self._changes
         try:
-            route = await self._route(ask, self._mirrored(ask))
+            route = await self._route(ask, await self._found(ask, _fetch))
         except DibopError as error:
             if error.code not in _MENDED_BY_READING or not is_slug(ask.connector):
                 raise
-            route = await self._route(ask, await self._read(ask))
+            route = await self._route(ask, await self._found(ask, _read))
         if changes == self._changes:
-            if len(self._routes) >= self._max_routes:
-                self._routes.clear()
-            self._routes[key] = route
+            self._keep(key, ask.connector, route)
         return route
 
     async def resolve_draft(self, subject: str, draft: DraftExecutionRequest) -> Route:
@@ -124,24 +134,33 @@ class Resolver:
         target = self._vault.target_of(plan, choice.version.digest, ask.enterprise, choice.connection)
         return _route(ask, choice, operation, target)
 
-    def _mirrored(self, ask: Ask) -> Found:
-        return Found(
-            self._connections.get(_connection_key(ask)),
-            self._catalogue.get(subjects.catalogue_key(ask.enterprise, ask.connector)),
-            self._catalogue.get(subjects.catalogue_key(PLATFORM, ask.connector)),
-        )
-
-    async def _read(self, ask: Ask) -> Found:
+    async def _found(self, ask: Ask, look: Look) -> Found:
+        if not is_slug(ask.connector):
+            return Found(None, None, None)
         try:
             return Found(
-                await self._connections.read(_connection_key(ask)),
-                await self._catalogue.read(subjects.catalogue_key(ask.enterprise, ask.connector)),
-                await self._catalogue.read(subjects.catalogue_key(PLATFORM, ask.connector)),
+                await look(
+                    self._connections, subjects.connection_key(ask.enterprise, ask.connector, ask.connection_name)
+                ),
+                await look(self._catalogue, subjects.catalogue_key(ask.enterprise, ask.connector)),
+                await look(self._catalogue, subjects.catalogue_key(PLATFORM, ask.connector)),
             )
         except (NatsError, OSError) as error:
             raise DibopError(
                 "internal", "The catalogue could not be read, so nothing was sent. Repeat in a moment."
             ) from error
+
+    def _keep(self, key: RouteKey, connector: str, route: Route) -> None:
+        if len(self._routes) >= self._max_routes:
+            self._routes.clear()
+            self._keys.clear()
+        self._routes[key] = route
+        self._keys.setdefault(connector, set()).add(key)
+
+    def _forget_routes(self, connector: str) -> None:
+        self._changes += 1
+        for key in self._keys.pop(connector, ()):
+            self._routes.pop(key, None)
 
     def _connection_names(self, ask: Ask) -> Iterator[str]:
         prefix = subjects.connection_key(ask.enterprise, ask.connector, "")
@@ -164,8 +183,17 @@ def read_ask(key: RouteKey) -> Ask:
     return Ask(address.enterprise, address.first, address.second, connection, version)
 
 
-def _connection_key(ask: Ask) -> str:
-    return subjects.connection_key(ask.enterprise, ask.connector, ask.connection_name)
+def _connector_of(key: str) -> str:
+    """The connector in a bucket's key, `<owner or enterprise>.<connector>…`."""
+    return key.partition(".")[2].partition(".")[0]
+
+
+async def _fetch(mirror: Mirror[T], key: str) -> T | None:
+    return await mirror.fetch(key)
+
+
+async def _read(mirror: Mirror[T], key: str) -> T | None:
+    return await mirror.read(key)
 
 
 def _operation(plan: ConnectorPlan, ask: Ask, version: str) -> OperationPlan:

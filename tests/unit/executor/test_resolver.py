@@ -38,8 +38,8 @@ class FakeMirror(Generic[T]):
         if seen:
             self.seen[key] = value
 
-    def get(self, key: str) -> T | None:
-        return self.seen.get(key)
+    async def fetch(self, key: str) -> T | None:
+        return self.seen[key] if key in self.seen else await self.read(key)
 
     def under(self, prefix: str) -> Iterator[tuple[str, T]]:
         return ((key, value) for key, value in self.seen.items() if key.startswith(prefix))
@@ -120,7 +120,25 @@ async def test_a_route_is_found_once(world: Callable[..., World]) -> None:
     route = await here.resolver.resolve(key)
     assert (route.version, route.connection, route.operation.name) == ("1.0.0", None, "run")
     assert here.resolver.known(key) is route
-    assert here.catalogue.reads == 0
+
+
+async def test_an_own_connector_that_was_only_just_written_wins(world: Callable[..., World]) -> None:
+    here = world()
+    here.publish(document())
+    here.publish(document(), owner="acme", seen=False)
+    assert (await here.resolver.resolve((SUBJECT, None, None))).scope.owner == "acme"
+
+
+async def test_only_the_routes_of_what_changed_are_forgotten(world: Callable[..., World]) -> None:
+    here = world()
+    here.publish(document())
+    key = (SUBJECT, None, None)
+    await here.resolver.resolve(key)
+    here.resolver.forget_connector("platform.other")
+    here.resolver.forget_connection("acme.other.default")
+    assert here.resolver.known(key) is not None
+    here.resolver.forget_connection("acme.shop.default")
+    assert here.resolver.known(key) is None
 
 
 async def test_a_change_is_taken_up(world: Callable[..., World]) -> None:
@@ -129,7 +147,7 @@ async def test_a_change_is_taken_up(world: Callable[..., World]) -> None:
     key = (SUBJECT, None, None)
     await here.resolver.resolve(key)
     here.publish(document(), document("run", "more"))
-    here.resolver.forget_routes()
+    here.resolver.forget_connector("platform.shop")
     assert here.resolver.known(key) is None
     assert (await here.resolver.resolve(key)).version == "1.1.0"
 
@@ -141,7 +159,7 @@ async def test_a_route_found_while_something_changed_is_not_kept(world: Callable
     key = (SUBJECT, None, None)
     resolving = asyncio.create_task(here.resolver.resolve(key))
     await eventually(lambda: here.documents.gets)
-    here.resolver.forget_routes()
+    here.resolver.forget_connector("platform.shop")
     here.documents.gate.set()
     await resolving
     assert here.resolver.known(key) is None
