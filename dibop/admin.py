@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections.abc import Awaitable
 from typing import Any, Final
 
-from dibop.client import Client
+from dibop.client import COMMAND_SECONDS, Client, Reply
 from dibop.errors import NotFoundError
 from shared.contracts import commands as c
 from shared.contracts.names import PLATFORM
@@ -15,35 +16,35 @@ from shared.contracts.names import PLATFORM
 _RUN_SECONDS: Final = 600.0
 """A test run executes operations one after the other; each is bounded by its own timeout."""
 _PUBLISH_SECONDS: Final = 60.0
+_PAGE: Final = 1000
 
 
 class Registry:
-    """Drafts, versions, connections and the audit log of one enterprise, or of `platform`."""
+    """Drafts, versions, connections and the audit log of one enterprise, or of `platform`.
 
-    def __init__(self, client: Client, enterprise: str) -> None:
+    `timeout` is how long each answer is waited for, in seconds.
+    """
+
+    def __init__(self, client: Client, enterprise: str, *, timeout: float = COMMAND_SECONDS) -> None:
         self._client = client
+        self._timeout = timeout
         self.enterprise = enterprise
 
     async def save_draft(self, slug: str, document: dict[str, Any], base_revision: int | None) -> c.DraftSaved:
         body = c.SaveDraft(slug=slug, document=document, base_revision=base_revision)
-        return await self._client.command("registry", self.enterprise, "draft", "save", body, c.DraftSaved)
+        return await self._ask("draft", "save", body, c.DraftSaved)
 
     async def draft(self, slug: str) -> c.Draft | None:
         """The draft, or None where the enterprise has none of this name."""
-        try:
-            return await self._client.command(
-                "registry", self.enterprise, "draft", "get", c.GetDraft(slug=slug), c.Draft
-            )
-        except NotFoundError:
-            return None
+        return await _or_none(self._ask("draft", "get", c.GetDraft(slug=slug), c.Draft))
 
     async def connectors(self, search: str | None = None) -> list[c.ConnectorRow]:
         """All of them, page by page."""
         rows: list[c.ConnectorRow] = []
         after: str | None = None
         while True:
-            body = c.ListConnectors(search=search, limit=1000, after=after)
-            page = await self._client.command("registry", self.enterprise, "connector", "list", body, c.ConnectorPage)
+            body = c.ListConnectors(search=search, limit=_PAGE, after=after)
+            page = await self._ask("connector", "list", body, c.ConnectorPage)
             rows += page.connectors
             after = page.next_after
             if after is None:
@@ -51,36 +52,26 @@ class Registry:
 
     async def connector(self, slug: str) -> c.Connector | None:
         """The enterprise's own connector of this name, else the catalogue's, else None."""
-        try:
-            return await self.require_connector(slug)
-        except NotFoundError:
-            return None
+        return await _or_none(self.require_connector(slug))
 
     async def require_connector(self, slug: str) -> c.Connector:
         """The same; NotFoundError with the nearest names where there is none."""
-        return await self._client.command(
-            "registry", self.enterprise, "connector", "show", c.ShowConnector(slug=slug), c.Connector
-        )
+        return await self._ask("connector", "show", c.ShowConnector(slug=slug), c.Connector)
 
     async def version(self, slug: str, version: str | None = None) -> c.Version | None:
         """A published document, the latest by default; None where there is none."""
-        try:
-            return await self._client.command(
-                "registry", self.enterprise, "version", "get", c.GetVersion(slug=slug, version=version), c.Version
-            )
-        except NotFoundError:
-            return None
+        return await _or_none(self._ask("version", "get", c.GetVersion(slug=slug, version=version), c.Version))
 
     async def create_connection(self, command: c.CreateConnection) -> c.Connection:
-        return await self._client.command("registry", self.enterprise, "connection", "create", command, c.Connection)
+        return await self._ask("connection", "create", command, c.Connection)
 
     async def connections(self, connector: str | None = None) -> list[c.Connection]:
         """All of them, page by page."""
         rows: list[c.Connection] = []
         after: str | None = None
         while True:
-            body = c.ListConnections(connector=connector, limit=1000, after=after)
-            page = await self._client.command("registry", self.enterprise, "connection", "list", body, c.ConnectionPage)
+            body = c.ListConnections(connector=connector, limit=_PAGE, after=after)
+            page = await self._ask("connection", "list", body, c.ConnectionPage)
             rows += page.connections
             after = page.next_after
             if after is None:
@@ -88,12 +79,13 @@ class Registry:
 
     async def delete_connection(self, connector: str, name: str) -> c.ConnectionDeleted:
         body = c.DeleteConnection(connector=connector, name=name)
-        return await self._client.command(
-            "registry", self.enterprise, "connection", "delete", body, c.ConnectionDeleted
-        )
+        return await self._ask("connection", "delete", body, c.ConnectionDeleted)
 
     async def audit(self, query: c.ListAudit) -> c.AuditPage:
-        return await self._client.command("registry", self.enterprise, "audit", "list", query, c.AuditPage)
+        return await self._ask("audit", "list", query, c.AuditPage)
+
+    async def _ask(self, noun: str, verb: str, body: c.Message, reply: type[Reply]) -> Reply:
+        return await self._client.command("registry", self.enterprise, noun, verb, body, reply, timeout=self._timeout)
 
 
 class Publisher:
@@ -103,20 +95,31 @@ class Publisher:
         self._client = client
         self.enterprise = enterprise
 
-    async def plan_test(self, slug: str, operations: list[str] | None) -> c.TestPlan:
+    async def plan_test(self, slug: str, operations: list[str] | None = None) -> c.TestPlan:
         body = c.PlanTest(slug=slug, operations=operations)
-        return await self._client.command("publisher", self.enterprise, "test", "plan", body, c.TestPlan)
+        return await self._ask("test", "plan", body, c.TestPlan, COMMAND_SECONDS)
 
     async def run_test(self, command: c.RunTest) -> c.TestReport:
-        return await self._client.command(
-            "publisher", self.enterprise, "test", "run", command, c.TestReport, timeout=_RUN_SECONDS
-        )
+        return await self._ask("test", "run", command, c.TestReport, _RUN_SECONDS)
+
+    async def checklist(self, slug: str, scope: c.Scope) -> c.Checklist:
+        """What publishing still needs."""
+        body = c.ShowChecklist(slug=slug, scope=scope)
+        return await self._ask("connector", "checklist", body, c.Checklist, COMMAND_SECONDS)
 
     async def publish(self, slug: str, scope: c.Scope, notes: str = "") -> c.Published:
         body = c.PublishConnector(slug=slug, scope=scope, notes=notes)
-        return await self._client.command(
-            "publisher", self.enterprise, "connector", "publish", body, c.Published, timeout=_PUBLISH_SECONDS
-        )
+        return await self._ask("connector", "publish", body, c.Published, _PUBLISH_SECONDS)
+
+    async def _ask(self, noun: str, verb: str, body: c.Message, reply: type[Reply], seconds: float) -> Reply:
+        return await self._client.command("publisher", self.enterprise, noun, verb, body, reply, timeout=seconds)
+
+
+async def _or_none(asked: Awaitable[Reply]) -> Reply | None:
+    try:
+        return await asked
+    except NotFoundError:
+        return None
 
 
 def roles(client: Client) -> frozenset[str]:

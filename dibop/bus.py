@@ -40,6 +40,7 @@ class Bus:
         self._name = name
         self._nats = NatsClient()
         self._last_error = ""
+        self._given_up = False
         self._refusals: list[str] = []
 
     @property
@@ -57,14 +58,18 @@ class Bus:
             inbox_prefix=self.context.nats_inbox_prefix,
             user_credentials=None if self.context.nats_creds is None else str(self.context.nats_creds),
         )
+        giving_up = asyncio.get_running_loop().call_later(timeout, self._give_up)
         try:
             await asyncio.wait_for(attempt, timeout)
+            giving_up.cancel()
+            self._given_up = False
         except (TimeoutError, NatsError, OSError, ValueError) as error:
-            await self._nats.close()
+            await self.close()
             reason = self._last_error or str(error) or "no answer"
             raise BusUnreachableError(f"No NATS server answers at {self.context.nats_url}: {reason}.") from None
 
     async def close(self) -> None:
+        self._given_up = True
         await self._nats.close()
 
     async def request(
@@ -145,7 +150,17 @@ class Bus:
         await self._nats.flush()
         return loop.time() - start
 
+    def _give_up(self) -> None:
+        self._given_up = True
+
     async def _on_error(self, error: Exception) -> None:
+        """Called for every error, each failed attempt to connect among them.
+
+        nats-py tries to connect for ever, and `asyncio.wait_for` of Python 3.11 may lose the cancellation of an
+        attempt that fails at that very moment: the attempt after it would never end.
+        """
+        if self._given_up:
+            raise asyncio.CancelledError
         self._last_error = (str(error) or type(error).__name__).removeprefix("nats: ")
         if _REFUSED in self._last_error.lower():
             self._refusals = [*self._refusals[-19:], self._last_error.lower()]

@@ -19,10 +19,9 @@ from pydantic import BaseModel, ValidationError
 
 from dibop.bus import Bus
 from dibop.context import Context
-from dibop.errors import BrokenReplyError, InvalidRequestError
+from dibop.errors import BrokenReplyError, DibopError, InvalidRequestError, typed
 from dibop.execution import Execution, build, decode_reply, join_parts, parts_of
 from shared.contracts import subjects
-from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
 from shared.contracts.execution import (
     CONNECTION_HEADER,
@@ -105,8 +104,11 @@ class Client:
         `timeout` bounds one attempt and `deadline` the whole, both in seconds. `version` is `1.2.0` or `^1`.
         Raises DibopError: see `dibop.errors` for the tree.
         """
-        require_slug(connector)
-        require_token(operation, "operation name")
+        try:
+            require_slug(connector)
+            require_token(operation, "operation name")
+        except DibopError as error:
+            raise typed(error) from None
         twice = set(parameters or ()) & more_parameters.keys()
         if twice:
             raise TypeError(f"given twice: {', '.join(sorted(twice))}")
@@ -225,6 +227,3 @@ def _encode(request: dict[str, Any]) -> bytes:
         raise InvalidRequestError(
             "invalid-parameters", f"The parameters cannot be written as JSON: {error}. Give values that JSON has."
         ) from error
-
-
-__all__ = ["COMMAND_SECONDS", "DEFAULT_DEADLINE_SECONDS", "Client", "DibopError", "EventStream"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from dibop.errors import InvalidRequestError, LocalStackError
+from dibop.errors import DibopError, InvalidRequestError, LocalStackError, typed
 from shared.contracts.commands import CreateConnection, TestCredentials
 from shared.contracts.names import did_you_mean
 from shared.contracts.template import Template, credential_origin
@@ -70,7 +70,10 @@ def seal(
     identifier = str(uuid.uuid4())
     secret = {name: value for name, value in values.items() if fields[name].sensitive}
     plain = {name: value for name, value in values.items() if name not in secret}
-    origin = credential_origin(template, plain)
+    try:
+        origin = credential_origin(template, plain)
+    except DibopError as error:
+        raise typed(error) from None
     context = SealContext(use, enterprise, owner, template.slug, identifier, origin)
     return Sealed(
         id=identifier,

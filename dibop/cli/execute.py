@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from dibop.execution import Execution
 
 
+_TYPES_SECONDS = 5.0
+"""How long the registry is waited for before values are sent as text."""
+
+
 def register(app: typer.Typer) -> None:
     app.command("exec")(execute)
     app.command()(token)
@@ -136,7 +140,7 @@ async def _types(client: Client, connector: str, operation: str, version: str | 
         return {}
     exact = version if version and version[0].isdigit() else None
     try:
-        found = await Registry(client, client.enterprise).version(connector, exact)
+        found = await Registry(client, client.enterprise, timeout=_TYPES_SECONDS).version(connector, exact)
     except DibopError as error:
         output.note(f"the parameters' types are not known ({error.code}); values are sent as text")
         return {}

@@ -17,13 +17,14 @@ class Lines:
         output.say(f"  {name:<24} {result:<58} {took}".rstrip())
 
 
-class Pipe:
-    """JSON lines into a pipe. Once `close` was called, or nobody reads any more, steps are dropped."""
+class Pipe(Lines):
+    """Lines for the log, and JSON lines into a pipe until `ready` or `failed`, or until nobody reads any more."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor: int | None = descriptor
 
     def step(self, name: str, result: str, seconds: float | None = None) -> None:
+        super().step(name, result, seconds)
         self._send({"name": name, "result": result, "seconds": seconds})
 
     def ready(self) -> None:

@@ -40,3 +40,16 @@ def fail() -> NoReturn:
 def wrong_usage(message: str) -> NoReturn:
     """End with exit code 2 and the reason."""
     raise typer.BadParameter(message)
+
+
+def quieten_libraries() -> None:
+    """Libraries log to the console by default; here only what goes wrong is for people to see."""
+    import logging
+    import sys
+
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -94,6 +94,7 @@ def migrate(home: options.Home = None) -> None:
     """
     from dibop.local.migration import migrate_all
 
+    runner.quieten_libraries()
     runner.run(migrate_all(home, lambda name, result: output.say(f"{name}: {result}")))
 
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
-from dibop.cli import output
+from dibop.cli import output, runner
 from dibop.cli.progress import Lines, Pipe
 from dibop.client import Client
 from dibop.errors import DibopError, LocalStackError
@@ -36,8 +36,9 @@ class _StoppedError(Exception):
 def up_foreground(home: str | None, *, workers: int, demo: bool, report_fd: int | None = None) -> None:
     """Serve here until SIGINT or SIGTERM. With `report_fd`, tell the process that waits at its other end."""
     where = Home.of(home)
+    _require_examples(demo)
     pipe = Pipe(report_fd) if report_fd is not None else None
-    _quieten_libraries()
+    runner.quieten_libraries()
     try:
         asyncio.run(_serve(where, workers=workers, demo=demo, pipe=pipe))
     except asyncio.CancelledError:
@@ -52,6 +53,7 @@ def up_foreground(home: str | None, *, workers: int, demo: bool, report_fd: int 
 def up_detached(home: str | None, *, workers: int, demo: bool) -> None:
     """Start a supervisor of its own session, return when the stack is ready; then, with `demo`, walk through."""
     where = Home.of(home)
+    _require_examples(demo)
     where.prepare()
     began = time.monotonic()
     reading, writing = os.pipe()
@@ -70,6 +72,10 @@ def up_detached(home: str | None, *, workers: int, demo: bool) -> None:
         _follow(reading, where)
         if demo:
             asyncio.run(_walk_through(where))
+    except DibopError:
+        if StackState.read(where) is not None:
+            output.note(f"the stack runs on; stop it with: {command_line()} down --home {_short(where.root)}")
+        raise
     except KeyboardInterrupt:
         child.terminate()
         child.wait()
@@ -93,6 +99,11 @@ def stop_running(home: str | None) -> None:
             )
         time.sleep(_POLL_SECONDS)
     output.say(f"stopped the stack in {where.root} ({time.monotonic() - began:.1f} s)")
+
+
+def _require_examples(demo: bool) -> None:
+    if demo:
+        walk.require_examples()
 
 
 async def _serve(home: Home, *, workers: int, demo: bool, pipe: Pipe | None) -> None:
@@ -208,15 +219,3 @@ def _short(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-
-
-def _quieten_libraries() -> None:
-    """Libraries log to the console by default; here only what goes wrong is for people to see."""
-    import logging
-
-    import structlog
-
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )

@@ -10,7 +10,7 @@ from dibop.authoring import TemplateFile, read_template, save
 from dibop.client import Client
 from dibop.errors import LocalStackError
 from dibop.local.home import Home
-from dibop.local.parts import EXAMPLES
+from dibop.local.parts import EXAMPLES, has_demo
 from dibop.local.stack import Reporter
 from dibop.sealing import complete, connection_command, load_sealing_key, sealed_for_test
 from shared.contracts.commands import RunTest
@@ -28,11 +28,9 @@ async def walk_through(client: Client, home: Home, demo_url: str | None, report:
 
     Raises the DibopError of the step that fails.
     """
-    if demo_url is None or not TEMPLATE.is_file():
-        raise LocalStackError(
-            f"The demo needs the examples, and {TEMPLATE} is not there: they lie in the source repository, not in "
-            "the installed package. Run 'make up' in a checkout, or leave --demo out."
-        )
+    require_examples()
+    if demo_url is None:
+        raise LocalStackError("The demo weather API does not run in this stack. Start it again with 'dibop up --demo'.")
     file = read_template(TEMPLATE, assignments=[f"base_url={demo_url}"])
     template = file.require_valid()
     connector = await Registry(client, PLATFORM).connector(template.slug)
@@ -48,6 +46,15 @@ async def walk_through(client: Client, home: Home, demo_url: str | None, report:
         await step.connection()
     home.demo_marker.touch()
     await step.execute()
+
+
+def require_examples() -> None:
+    """LocalStackError where the examples are not there, as in an installed wheel."""
+    if not (has_demo() and TEMPLATE.is_file()):
+        raise LocalStackError(
+            f"The demo needs the examples, and {TEMPLATE.parent} does not hold them: they lie in the source "
+            "repository, not in the installed package. Run 'make up' in a checkout, or leave --demo out."
+        )
 
 
 class _Steps:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from nats.errors import Error as NatsError
+
 import dibop
 from dibop.bus import Bus
 from dibop.errors import DibopError
@@ -155,7 +157,7 @@ def _answers_ping(bus: Bus, service: str) -> ReadyCheck:
     async def ready(pid: int) -> bool:
         try:
             answers = await bus.ping_services(service, window=_PING_WINDOW_SECONDS)
-        except (DibopError, OSError):
+        except (DibopError, NatsError, OSError):
             return False
         return any(answer.get("metadata", {}).get("pid") == str(pid) for answer in answers)
 

@@ -38,7 +38,7 @@ class LocalStack:
         self.ports: dict[str, int] = {}
         self._workers = workers
         self._report = report
-        self._supervisor = Supervisor(self._write_state)
+        self._supervisor = Supervisor(on_change=self._write_state, on_restart=self._report_restart)
         self._lock = HomeLock(home)
         self._ready = False
         self._since = time.time()
@@ -56,6 +56,8 @@ class LocalStack:
     async def stop(self) -> None:
         """Drain and stop everything: executors, publisher, registry, demo, then Redis and NATS."""
         self._ready = False
+        if self._bus is not None:
+            await self._bus.close()
         stopping = asyncio.ensure_future(self._supervisor.stop(self._report_stopped))
         try:
             await asyncio.shield(stopping)
@@ -64,8 +66,6 @@ class LocalStack:
             await stopping
             raise
         finally:
-            if self._bus is not None:
-                await self._bus.close()
             self._lock.__exit__(None, None, None)
 
     async def _start(self) -> None:
@@ -114,6 +114,9 @@ class LocalStack:
 
     def _report_started(self, part: Part, seconds: float) -> None:
         self._report.step(part.name, part.address or "ready", seconds)
+
+    def _report_restart(self, part: Part, what: str) -> None:
+        self._report.step(part.name, what)
 
     def _report_stopped(self, part: Part, went: bool) -> None:
         self._report.step(part.name, "stopped" if went else f"killed: it did not stop in {part.stop_seconds:g} s")

@@ -50,12 +50,13 @@ class Part:
 class SupervisedPart:
     """A part and its current process."""
 
-    def __init__(self, part: Part, changed: Callable[[SupervisedPart], None]) -> None:
+    def __init__(self, part: Part, changed: Callable[[], None], restarted: Callable[[Part, str], None]) -> None:
         self.part = part
         self.state = "stopped"
         self.restarts = 0
         self._since = time.time()
         self._changed = changed
+        self._restarted = restarted
         self._process: asyncio.subprocess.Process | None = None
         self._identity: ProcessId | None = None
         self._keeper: asyncio.Task[None] | None = None
@@ -124,14 +125,16 @@ class SupervisedPart:
             if time.monotonic() - started > _STEADY_SECONDS:
                 backoff = _FIRST_BACKOFF_SECONDS
             self.restarts += 1
-            _note(self.part.log, f"{self.part.name} ended with exit code {code}; starting it again in {backoff:g} s")
+            what = f"ended with exit code {code}; starting it again in {backoff:g} s"
+            _note(self.part.log, what)
+            self._restarted(self.part, what)
             self._set("restarting")
             await asyncio.sleep(backoff)
             backoff = min(2 * backoff, _MAX_BACKOFF_SECONDS)
             try:
                 process = await self._launch()
             except (LocalStackError, OSError) as error:
-                _note(self.part.log, f"{self.part.name} did not start again: {error}")
+                _note(self.part.log, f"did not start again: {error}")
                 await self._end(signal.SIGKILL)
 
     async def _end(self, number: signal.Signals) -> bool:
@@ -152,22 +155,25 @@ class SupervisedPart:
     def _set(self, state: str) -> None:
         if state != self.state:
             self.state, self._since = state, time.time()
-        self._changed(self)
+        self._changed()
 
 
 class Supervisor:
     """The parts of one stack, in groups: those of a group are stopped together, the last group first."""
 
-    def __init__(self, on_change: Callable[[list[PartState]], None]) -> None:
+    def __init__(
+        self, *, on_change: Callable[[list[PartState]], None], on_restart: Callable[[Part, str], None]
+    ) -> None:
         self._groups: list[list[SupervisedPart]] = []
         self._on_change = on_change
+        self._on_restart = on_restart
 
     async def start(self, groups: Sequence[Sequence[Part]], started: Callable[[Part, float], None]) -> None:
         """Start all parts side by side; `started` is called with each and the seconds it took.
 
         Raises LocalStackError for the first that does not serve; `stop` has to be called then too.
         """
-        new = [[SupervisedPart(part, self._part_changed) for part in group] for group in groups]
+        new = [[SupervisedPart(part, self._part_changed, self._on_restart) for part in group] for group in groups]
         self._groups += new
         begin = time.monotonic()
 
@@ -198,7 +204,7 @@ class Supervisor:
     def snapshot(self) -> list[PartState]:
         return [supervised.snapshot() for group in self._groups for supervised in group]
 
-    def _part_changed(self, _: SupervisedPart) -> None:
+    def _part_changed(self) -> None:
         self._on_change(self.snapshot())
 
 
