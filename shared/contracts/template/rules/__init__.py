@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from shared.contracts.template.node import Node
 from shared.contracts.template.problems import Problem
-from shared.contracts.template.rules import auth, document, operation, overview, parameter
+from shared.contracts.template.rules import auth, document, operation, overview, parameter, resilience
 
 Rule: TypeAlias = Callable[[Node], Iterable[Problem]]
 
@@ -45,7 +45,9 @@ DOCUMENT_ERRORS: Final[Sequence[Rule]] = (
 DOCUMENT_WARNINGS: Final[Sequence[Rule]] = (
     overview.plain_http,
     *AUTH_WARNINGS,
-    document.one_call_could_open_the_circuit,
+    resilience.one_call_could_open_the_circuit,
+    resilience.retries_come_before_the_deadline,
+    resilience.permits_come_before_the_deadline,
     document.names_that_look_alike,
 )
 

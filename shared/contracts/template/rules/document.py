@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from shared.contracts.template.model import Resilience
 from shared.contracts.template.node import Node
 from shared.contracts.template.problems import Problem, shown
 from shared.contracts.template.rules.auth import header_of_credential
@@ -58,34 +57,6 @@ def credential_query_is_left_alone(document: Node) -> Iterator[Problem]:
                     f"The query parameter {shown(query)} carries the credential and is set from the connection alone.",
                     "Take the parameter out.",
                 )
-
-
-def one_call_could_open_the_circuit(document: Node) -> Iterator[Problem]:
-    """RESILIENCE: `max_retries >= threshold - 1`."""
-    template = document.child("resilience")
-    yield from _circuit_warning(template, template, Node({}, ""))
-    for operation in document.items("operations"):
-        own = operation.child("resilience")
-        if any(own.has(name) for name in ("max_retries", "circuit_breaker_threshold")):
-            yield from _circuit_warning(own, own, template)
-
-
-def _circuit_warning(place: Node, own: Node, inherited: Node) -> Iterator[Problem]:
-    retries, threshold = (_effective(own, inherited, name) for name in ("max_retries", "circuit_breaker_threshold"))
-    if threshold > 0 and retries >= threshold - 1:
-        yield Problem(
-            place.path,
-            f"One call with {retries:g} retries could open the circuit, whose threshold is {threshold:g}, by itself.",
-            f"Use at most {max(threshold - 2, 0):g} retries, or a threshold of at least {retries + 2:g}.",
-        )
-
-
-def _effective(own: Node, inherited: Node, name: str) -> float:
-    for node in (own, inherited):
-        value = node.number(name)
-        if value is not None:
-            return value
-    return float(Resilience.model_fields[name].default)
 
 
 def names_that_look_alike(document: Node) -> Iterator[Problem]:
