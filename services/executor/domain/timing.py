@@ -13,7 +13,7 @@ from shared.contracts.execution import DEADLINE_HEADER, DEFAULT_DEADLINE_MS, MAX
 
 MIN_TIMEOUT: Final = 0.1
 MAX_TIMEOUT: Final = 300.0
-_MAX_DELAY: Final = 60.0
+MAX_DELAY: Final = 60.0
 _DEFAULT_DEADLINE: Final = DEFAULT_DEADLINE_MS / 1000
 _GROWTH: Final[Mapping[Backoff, Callable[[int], float]]] = {
     "none": lambda _repeat: 1.0,
@@ -76,7 +76,7 @@ def whole_schedule(resilience: ResiliencePlan, timeout: float | None) -> float:
 def retry_delay(resilience: ResiliencePlan, repeat: int) -> float:
     """The delay before repeat number `repeat` (from 1), before jitter."""
     factor = _GROWTH[resilience.retry_backoff](repeat)
-    return min(resilience.retry_delay_seconds * factor, _MAX_DELAY)
+    return min(resilience.retry_delay_seconds * factor, MAX_DELAY)
 
 
 def attempt_time(resilience: ResiliencePlan, timeout: float | None, left: float) -> AttemptTime:

@@ -1,0 +1,1 @@
+"""Limits, circuits and retries: what holds across every worker, and what each worker adds of its own."""
