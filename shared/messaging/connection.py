@@ -1,4 +1,4 @@
-"""Connections to NATS: one set of options for every process, the FastStream services included.
+"""Connections to NATS: one set of options for every process.
 
 A connection of ours reconnects for ever, names itself, keeps to its user's inbox prefix, and turns what the
 server refuses into sentences in the log: nats-py reports a refused publish nowhere else.
@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from faststream.nats import NatsBroker
 from nats.aio.client import DEFAULT_FLUSH_TIMEOUT, Client
 from nats.errors import Error as NatsError
 
@@ -40,6 +39,7 @@ class BusClient(Client):
     def __init__(self) -> None:
         super().__init__()
         self.closed = asyncio.Event()
+        self.given_up = False
         self._listeners: list[Callable[[], None]] = []
 
     def on_reconnect(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -55,6 +55,10 @@ class BusClient(Client):
         """
         await super().flush(timeout)
         await super().flush(timeout)
+
+    async def close(self) -> None:
+        self.given_up = True
+        await super().close()
 
     def tell_reconnected(self) -> None:
         for listener in list(self._listeners):
@@ -89,45 +93,29 @@ async def connect(
         inbox_prefix=settings.nats_inbox_prefix,
         user_credentials=settings.nats_creds,
     )
-    try:
-        await asyncio.wait_for(attempt, wait_seconds)
-    except TimeoutError:
+    if not await _ended_within(wait_seconds, asyncio.ensure_future(attempt), client):
         await client.close()
         reason = f" The last attempt said: {watch.last_error}." if watch.last_error else ""
         raise BusUnreachableError(
             f"No NATS server let {name} in at {settings.nats_url} within {wait_seconds:g} s.{reason} "
             "Start the stack with 'dibop up', or correct DIBOP_NATS_URL and DIBOP_NATS_CREDS."
-        ) from None
+        )
     return client
 
 
-def make_broker(settings: BusSettings, *, name: str, drain_seconds: float, **options: Any) -> NatsBroker:
-    """A FastStream broker over a connection of `connect`; `options` go to NatsBroker.
-
-    It does not wait when it stops: CommandService drains first, since FastStream's own way drops what arrives
-    meanwhile. FastStream's JetStream subscribers ignore a broker's inbox prefix: give them `inbox_prefix(settings)`.
-    """
-    return _Broker(settings, name=name, drain_seconds=drain_seconds, **options)
-
-
-def inbox_prefix(settings: BusSettings) -> bytes:
-    """What FastStream's JetStream subscribers need as `inbox_prefix`."""
-    return f"{settings.nats_inbox_prefix}.".encode()
-
-
-class _Broker(NatsBroker):
-    """NatsBroker takes no ready connection; this gives it ours."""
-
-    def __init__(self, settings: BusSettings, *, name: str, drain_seconds: float, **options: Any) -> None:
-        super().__init__(settings.servers, graceful_timeout=None, **options)
-        self._settings = settings
-        self._name = name
-        self._drain_seconds = drain_seconds
-
-    async def _connect(self) -> Client:
-        client = await connect(self._settings, name=self._name, drain_seconds=self._drain_seconds)
-        self.config.connect(client)
-        return client
+async def _ended_within(seconds: float | None, attempt: asyncio.Future[None], client: BusClient) -> bool:
+    """True once `attempt` has succeeded; one that takes longer, or whose waiter is cancelled, is given up."""
+    try:
+        await asyncio.wait({attempt}, timeout=seconds)
+    finally:
+        given_up = not attempt.done()
+        if given_up:
+            client.given_up = True
+            attempt.cancel()
+            await asyncio.gather(attempt, return_exceptions=True)
+    if not given_up:
+        attempt.result()
+    return not given_up
 
 
 class _Watch:
@@ -140,6 +128,13 @@ class _Watch:
         self._told: dict[str, float] = {}
 
     async def error(self, error: Exception) -> None:
+        """Called for every error, each failed attempt to connect among them.
+
+        nats-py tries for ever, and its `asyncio.wait_for` may lose (on Python 3.11) the cancellation of an attempt that
+        fails at that very moment: once the client has given up, the next failure ends it.
+        """
+        if self._client.given_up:
+            raise asyncio.CancelledError
         reason = str(error) or type(error).__name__
         self.last_error = reason
         if self._told_lately(reason):

@@ -27,7 +27,8 @@ from pydantic import BaseModel
 from shared.contracts import subjects
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import AUTHORIZATION_HEADER, MAX_REQUEST_BYTES, TRACEPARENT_HEADER
-from shared.messaging.connection import BusClient, make_broker
+from shared.messaging.broker import make_broker
+from shared.messaging.connection import BusClient
 from shared.messaging.middleware import Tally, answer_errors
 from shared.messaging.replies import encode_reply, request_id_of
 from shared.messaging.validation import read_body

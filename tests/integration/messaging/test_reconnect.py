@@ -18,6 +18,7 @@ from shared.messaging.service import CommandContext, CommandService
 from shared.security.principals import Role, TokenVerifier
 from shared.settings import BusSettings, ServiceSettings
 from tests.support.polling import eventually
+from tests.support.processes import free_port
 from tests.support.servers import NatsServer
 from tests.support.tokens import Tokens
 
@@ -149,3 +150,16 @@ async def test_a_mirror_survives_a_broken_connection_without_telling_changes_tha
     assert changes == ["b"]
     await mirror.stop()
     await client.close()
+
+
+async def test_an_attempt_that_is_cancelled_ends_whenever_that_happens() -> None:
+    """On Python 3.11 nats-py loses a cancellation that meets a failing attempt, and would try for ever."""
+    settings = BusSettings(nats_url=f"nats://127.0.0.1:{free_port()}")
+    for turns in range(60):
+        attempt = asyncio.create_task(connect(settings, name="test"))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        attempt.cancel()
+        async with asyncio.timeout(10):
+            with pytest.raises(asyncio.CancelledError):
+                await attempt
