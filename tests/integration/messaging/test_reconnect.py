@@ -160,6 +160,6 @@ async def test_an_attempt_that_is_cancelled_ends_whenever_that_happens() -> None
         for _ in range(turns):
             await asyncio.sleep(0)
         attempt.cancel()
-        async with asyncio.timeout(10):
-            with pytest.raises(asyncio.CancelledError):
-                await attempt
+        ended, _ = await asyncio.wait({attempt}, timeout=10)
+        assert ended, f"still trying after a cancellation in turn {turns}"
+        assert attempt.cancelled()
