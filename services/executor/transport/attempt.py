@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from typing import Final
 
-import aiohttp
 from aiohttp.http_exceptions import HttpProcessingError
 
 from services.executor.transport.interface import Phase, TransportError, TransportTimeout
@@ -20,23 +20,33 @@ _TIMED_OUT: Final[dict[Phase, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What all requests to one scheme, host and port share. `key` stands for it in the connection pool."""
+    """What all requests to one scheme, host and port share."""
 
     host: str
-    name: str
+    port: int
+    encrypted: bool
     host_header: str
-    key: aiohttp.ClientRequest
+
+    @property
+    def name(self) -> str:
+        """How the origin is called in sentences."""
+        return f"{self.host}:{self.port}"
 
 
 class Attempt:
-    """One request on its way. `phase` is what it is waiting for."""
+    """One request on its way. `phase` is what it is waiting for.
 
-    __slots__ = ("origin", "phase", "sent", "status")
+    It is given `seconds`, which are over at `deadline` of the event loop's clock.
+    """
 
-    def __init__(self, origin: Origin) -> None:
+    __slots__ = ("deadline", "origin", "phase", "seconds", "sent", "status")
+
+    def __init__(self, origin: Origin, seconds: float, now: float) -> None:
         self.origin = origin
+        self.seconds = seconds
+        self.deadline = now + seconds
         self.phase: Phase = "pool"
         self.sent = False
         self.status: int | None = None
@@ -44,45 +54,51 @@ class Attempt:
     def error(self, phase: Phase, detail: str) -> TransportError:
         return TransportError(phase, detail, sent=self.sent, status=self.status)
 
-    def timed_out(self, seconds: float) -> TransportTimeout:
-        detail = f"{self.origin.name} was given {seconds:g} s. {_TIMED_OUT[self.phase]}"
+    def timed_out(self) -> TransportTimeout:
+        detail = f"{self.origin.name} was given {self.seconds:g} s. {_TIMED_OUT[self.phase]}"
         return TransportTimeout(self.phase, detail, sent=self.sent, status=self.status)
 
-    def unreachable(self, error: Exception) -> TransportError:
+    def without_address(self) -> TransportError:
+        return self.error(
+            "resolve", f"The name of {self.origin.name} has no address. Check the host in the connector's base URL."
+        )
+
+    def unreachable(self, error: OSError) -> TransportError:
         """Name the phase in which connecting failed."""
         name = self.origin.name
-        if isinstance(error, aiohttp.ClientConnectorDNSError):
-            return self.error(
-                "resolve", f"The name of {name} has no address. Check the host in the connector's base URL."
-            )
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            reason = getattr(error.certificate_error, "verify_message", "") or "it does not fit the host"
+        if isinstance(error, ssl.SSLCertVerificationError):
+            reason = error.verify_message or "it does not fit the host"
             return self.error(
                 "certificate",
                 f"The certificate of {name} is not valid: {reason.rstrip('.')}. "
                 "Have it mended, or have an operator trust its authority.",
             )
-        if isinstance(error, aiohttp.ClientConnectorSSLError):
+        if isinstance(error, ssl.SSLError):
             return self.error(
                 "tls",
                 f"The TLS handshake with {name} failed. "
                 "Check that the port speaks TLS and that both sides share a version of it.",
             )
-        reason = getattr(error, "strerror", None) or "the connection broke"
+        reason = error.strerror or "the connection broke"
         return self.error(
             "connect",
             f"No connection to {name}: {reason}. Check that the external system is up and the port is right.",
         )
 
+    def closed_early(self) -> TransportError:
+        return self.error(
+            "connect", f"{self.origin.name} closed the connection before anything was sent. Repeat the request."
+        )
+
     def broken(self, error: Exception) -> TransportError:
         """Tell of a connection that broke, or a response that is malformed, after the request was begun."""
         name = self.origin.name
-        if isinstance(error, HttpProcessingError):
+        if self.status is not None:
+            what = f"{name} sent a response with status {self.status} that is malformed or cut short."
+        elif isinstance(error, HttpProcessingError):
             what = f"{name} sent something that is not a valid HTTP response."
         elif self.phase == "sending":
             what = f"The connection to {name} broke while the request was being sent."
-        elif self.status is None:
-            what = f"{name} closed the connection without an answer."
         else:
-            what = f"{name} sent a response with status {self.status} that is malformed or cut short."
+            what = f"{name} closed the connection without an answer."
         return self.error(self.phase, f"{what} {_REPEAT}")

@@ -28,65 +28,58 @@ class _Stage(Protocol):
 class Body:
     """Collects a body. `feed` raises BodyError as soon as the decoded size would pass `max_bytes`."""
 
-    __slots__ = ("_first", "_max_bytes", "_parts", "_received", "_size")
+    __slots__ = ("_decoded", "_first", "_max_bytes", "_received")
 
     def __init__(self, content_encoding: str | None, max_bytes: int) -> None:
         self._max_bytes = max_bytes
-        self._parts: list[bytes] = []
-        self._size = 0
         self._received = 0
-        self._first: _Stage | None = _stages(content_encoding, self) if content_encoding else None
+        self._decoded = _Decoded(max_bytes)
+        self._first = _stages(content_encoding, self._decoded) if content_encoding else None
 
     def expect(self, content_length: str | None) -> None:
         """Refuse at once a body without coding that announces more than fits."""
         if content_length is not None and content_length.isdigit() and int(content_length) > self._max_bytes:
-            raise self._too_large()
+            raise _too_large(self._max_bytes)
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes as they came from the connection."""
         if self._first is None:
-            self.take(data)
+            self._decoded.feed(data)
             return
         self._received += len(data)
         # Incompressible data grows by well under 1/256; more is empty blocks that decode to nothing.
         if self._received > self._max_bytes + (self._max_bytes >> 8) + 1024:
-            raise self._too_large()
+            raise _too_large(self._max_bytes)
         self._first.feed(data)
 
     def finish(self) -> bytes:
         """The whole decoded body. Raises BodyError where the coding was cut short."""
         if self._first is not None and self._received:
             self._first.finish()
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-
-    def take(self, data: bytes) -> None:
-        """Take decoded bytes."""
-        self._size += len(data)
-        if self._size > self._max_bytes:
-            raise self._too_large()
-        self._parts.append(data)
-
-    def _too_large(self) -> BodyError:
-        return BodyError(
-            "too_large",
-            f"is larger than {self._max_bytes:,} bytes when decoded. "
-            "Ask the external system for less, by paging or filtering.",
-        )
+        return self._decoded.joined()
 
 
-class _End:
-    """The last stage hands on to the body."""
+class _Decoded:
+    """The last stage: what has been decoded, within its bound."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("_max_bytes", "_parts", "_size")
 
-    def __init__(self, body: Body) -> None:
-        self._body = body
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._parts: list[bytes] = []
+        self._size = 0
 
     def feed(self, data: bytes) -> None:
-        self._body.take(data)
+        self._size += len(data)
+        if self._size > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        self._parts.append(data)
 
     def finish(self) -> None:
         pass
+
+    def joined(self) -> bytes:
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
 
 
 class _Inflate:
@@ -146,7 +139,7 @@ class _Inflate:
         return self._stream
 
 
-def _stages(content_encoding: str, body: Body) -> _Stage | None:
+def _stages(content_encoding: str, decoded: _Decoded) -> _Stage | None:
     """Build the chain that undoes the codings, the one applied last first (RFC 9110, 8.4)."""
     codings = [coding.strip().lower() for coding in content_encoding.split(",")]
     applied = [coding for coding in codings if coding not in {"", "identity"}]
@@ -154,7 +147,7 @@ def _stages(content_encoding: str, body: Body) -> _Stage | None:
         return None
     if len(applied) > _MAX_CODINGS:
         raise BodyError("decode", f"has {len(applied)} content codings, more than {_MAX_CODINGS}. Ask for fewer.")
-    stage: _Stage = _End(body)
+    stage: _Stage = decoded
     for coding in applied:
         if coding in {"gzip", "x-gzip"}:
             stage = _Inflate("gzip", stage)
@@ -167,6 +160,13 @@ def _stages(content_encoding: str, body: Body) -> _Stage | None:
                 "or have the external system answer in gzip, deflate or without coding.",
             )
     return stage
+
+
+def _too_large(max_bytes: int) -> BodyError:
+    return BodyError(
+        "too_large",
+        f"is larger than {max_bytes:,} bytes when decoded. Ask the external system for less, by paging or filtering.",
+    )
 
 
 def _broken(coding: str) -> BodyError:

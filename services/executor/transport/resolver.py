@@ -8,9 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from time import monotonic
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
-from services.executor.transport.egress import EgressPolicy, normal_host
+from services.executor.transport.egress import Address, EgressPolicy, literal_address, normal_host
 
 Lookup = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -23,8 +21,8 @@ async def system_lookup(host: str) -> list[str]:
     return list(dict.fromkeys(str(sockaddr[0]) for _, _, _, _, sockaddr in found))
 
 
-class CheckedResolver(AbstractResolver):
-    """Resolves for the connection pool, remembers an answer for `ttl` seconds, and hands out only what the
+class CheckedResolver:
+    """Resolves names, remembers an answer for `ttl` seconds, and hands out only what the
     egress policy allows. Callers that ask for one name at the same time share one lookup.
     """
 
@@ -38,32 +36,14 @@ class CheckedResolver(AbstractResolver):
         self._answers: dict[str, tuple[float, Sequence[str]]] = {}
         self._lookups: dict[str, asyncio.Task[Sequence[str]]] = {}
 
-    async def resolve(
-        self,
-        host: str,
-        port: int = 0,
-        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002
-    ) -> list[ResolveResult]:
-        """Raises OSError where the name has no address, and EgressDenied."""
-        texts = await self._addresses(host)
-        addresses = [ip_address(text) for text in texts]
+    async def resolve(self, host: str, port: int) -> list[Address]:
+        """The addresses of `host`, which may itself be one. Raises OSError where it has none, and EgressDenied."""
+        literal = literal_address(host)
+        addresses = [literal] if literal else [ip_address(text) for text in await self._addresses(host)]
         self._policy.check(normal_host(host), port, addresses)
-        return [
-            ResolveResult(
-                hostname=host,
-                host=str(address),
-                port=port,
-                family=socket.AF_INET if address.version == 4 else socket.AF_INET6,
-                proto=socket.IPPROTO_TCP,
-                flags=socket.AI_NUMERICHOST,
-            )
-            for address in addresses
-        ]
+        return addresses
 
-    def is_looking_up(self, host: str) -> bool:
-        return host in self._lookups
-
-    async def close(self) -> None:
+    def close(self) -> None:
         for task in self._lookups.values():
             task.cancel()
         self._answers.clear()
