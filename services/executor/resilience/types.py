@@ -1,6 +1,6 @@
 """What passes between the pipeline of attempts and the state that all workers share.
 
-Durations are whole milliseconds. Instants never leave Redis but as tokens: `at` and `epoch` are given back as they came.
+Durations are whole milliseconds. Instants leave Redis only as tokens: `at` and `epoch` are given back as they came.
 """
 
 from __future__ import annotations

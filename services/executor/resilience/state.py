@@ -1,0 +1,226 @@
+"""Limits and circuits in Redis, where all workers share them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+import structlog
+from redis.exceptions import AskError, NoScriptError, ResponseError
+
+from services.executor.resilience import scripts
+from services.executor.resilience.coalescing import Line, LostError, OnLate, packed
+from services.executor.resilience.nodes import ASKING, Nodes
+from services.executor.resilience.scripts import Command, Reply, Scripts, Timing
+from services.executor.resilience.trouble import unavailable
+from services.executor.resilience.types import (
+    Ask,
+    Change,
+    Confirmation,
+    Decision,
+    Limits,
+    Outcome,
+    ScopeKey,
+    StateUnavailableError,
+)
+
+_log = structlog.get_logger(__name__)
+
+FLUSH_SECONDS: Final = 0.05
+_PING: Final = packed("PING")
+_MOST_REDIRECTIONS: Final = 4
+_CHECK: Final = Ask(ScopeKey("res:{check}:check"), Limits(1, 1, 1_000), max_wait_ms=0, lease_ms=1_000)
+
+
+Wait = Callable[[asyncio.Future[Any]], Awaitable[Any]]
+"""How an answer of Redis is waited for."""
+
+
+async def _for_ever(said: asyncio.Future[Any]) -> Any:
+    return await said
+
+
+class _Untold(msgspec.Struct, frozen=True, gc=False):
+    """Successes of a scope that were not told yet. However many: in a row they reset the count once."""
+
+    ask: Ask
+    epoch: int
+
+
+class RedisState:
+    """The shared state. One instance serves a worker; it connects when it is first asked, and again after a break.
+
+    Nothing here waits for Redis longer than the caller does: cancel a call to give it up. Its answer may still come;
+    a probe that it grants is freed then.
+    """
+
+    def __init__(
+        self, url: str, *, timing: Timing | None = None, texts: Scripts | None = None, wait: Wait = _for_ever
+    ) -> None:
+        self._nodes = Nodes(url)
+        self._wait = wait
+        self._timing = timing or Timing()
+        self._scripts = texts or scripts.load_scripts()
+        self._untold: dict[str, _Untold] = {}
+        self._flush: asyncio.TimerHandle | None = None
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def check(self) -> None:
+        """See that Redis does all that is needed; StateUnavailableError says plainly why it would not."""
+        await self.ping(_CHECK.scope)
+        timing = msgspec.structs.replace(self._timing, keep_ms=1_000, window_ms=1_000)
+        decision = scripts.acquire_command(self._scripts, timing, _CHECK, 0)
+        await self._run(decision)
+        await self._run(scripts.confirm_command(self._scripts, timing, _CHECK, Decision(True)))
+        await self._run(scripts.reset_command(self._scripts, timing, _CHECK.scope))
+
+    async def ping(self, scope: ScopeKey) -> None:
+        """See on a second connection that the Redis of `scope` answers."""
+        try:
+            answer = await self._nodes.beside(scope.prefix).say(_PING)
+        except LostError as error:
+            raise unavailable(str(error)) from error
+        if isinstance(answer, ResponseError):
+            raise unavailable(str(answer))
+
+    async def acquire(self, ask: Ask) -> Decision:
+        """See `State.acquire`."""
+        untold = self._untold.pop(ask.scope.prefix, None)
+        command = scripts.acquire_command(self._scripts, self._timing, ask, untold.epoch if untold else 0)
+        return scripts.read_decision(await self._run(command, lambda answer: self._come_late(ask, answer)), ask)
+
+    async def confirm(self, ask: Ask, decision: Decision) -> Confirmation:
+        """See `State.confirm`."""
+        return scripts.read_confirmation(
+            await self._run(scripts.confirm_command(self._scripts, self._timing, ask, decision))
+        )
+
+    async def report(
+        self, ask: Ask, decision: Decision, outcome: Outcome, *, cooldown_ms: int = 0, cause: str = ""
+    ) -> Change | None:
+        """See `State.report`. What would change nothing is not sent."""
+        cooldown_ms = max(cooldown_ms, 0)
+        if not cooldown_ms and (not ask.limits.threshold or (outcome == "neutral" and not decision.probe)):
+            return None
+        command = self._report(ask, decision.epoch, outcome, cooldown_ms=cooldown_ms, cause=cause)
+        return scripts.read_change(await self._run(command), cause)
+
+    def report_later(self, ask: Ask, decision: Decision) -> None:
+        """See `State.report_later`."""
+        if not ask.limits.threshold or not decision.epoch:
+            return
+        prefix = ask.scope.prefix
+        earlier = self._untold.get(prefix)
+        if earlier is not None and earlier.epoch != decision.epoch:
+            self._tell([earlier])
+        self._untold[prefix] = _Untold(ask, decision.epoch)
+        if self._flush is None:
+            self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._tell_all)
+
+    async def reset(self, scope: ScopeKey) -> Change | None:
+        """Close the circuit of `scope` and end its cooldown; the change, where it was not closed."""
+        return scripts.read_change(await self._run(scripts.reset_command(self._scripts, self._timing, scope)), "")
+
+    async def merge(self, scope: ScopeKey, ages_us: Sequence[int]) -> None:
+        """Enter permits of a limit that were granted without Redis: how long ago each was due, in microseconds."""
+        await self._run(scripts.merge_command(self._scripts, self._timing, scope, ages_us))
+
+    async def hang_up(self) -> None:
+        """Drop the connections; new ones are made when something is asked."""
+        await self._nodes.close()
+
+    async def close(self) -> None:
+        """Tell what is untold, and disconnect."""
+        self._tell_all()
+        if self._background:
+            await asyncio.wait(self._background, timeout=FLUSH_SECONDS * 10)
+        for task in self._background:
+            task.cancel()
+        await self._nodes.close()
+
+    def _report(self, ask: Ask, epoch: int, outcome: Outcome, *, cooldown_ms: int = 0, cause: str = "") -> Command:
+        untold = self._untold.pop(ask.scope.prefix, None)
+        return scripts.report_command(
+            *(self._scripts, self._timing, ask, epoch, outcome),
+            told=untold.epoch if untold else 0,
+            cooldown_ms=cooldown_ms,
+            cause=cause,
+        )
+
+    def _tell_all(self) -> None:
+        if self._flush is not None:
+            self._flush.cancel()
+            self._flush = None
+        untold, self._untold = self._untold, {}
+        if untold:
+            self._tell(list(untold.values()))
+
+    def _tell(self, untold: list[_Untold]) -> None:
+        commands = [
+            scripts.report_command(
+                *(self._scripts, self._timing, one.ask, one.epoch, "success"), told=0, cooldown_ms=0, cause=""
+            )
+            for one in untold
+        ]
+        said = [(command, line := self._line(command), line.say(_wire(command))) for command in commands]
+        self._in_background(self._settle(said))
+
+    def _come_late(self, ask: Ask, answer: Any) -> None:
+        """An acquire was given up, and answered all the same: the permit is spent, and a probe is freed."""
+        if isinstance(answer, list) and (decision := scripts.read_decision(answer, ask)).probe:
+            command = self._report(ask, decision.epoch, "neutral")
+            line = self._line(command)
+            self._in_background(self._settle([(command, line, line.say(_wire(command)))]))
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _settle(self, said: list[tuple[Command, Line, asyncio.Future[Any]]]) -> None:
+        for command, line, answer in said:
+            try:
+                await self._finish(command, line, answer)
+            except StateUnavailableError as error:
+                _log.debug("successes_untold", reason=str(error))
+
+    def _line(self, command: Command) -> Line:
+        return self._nodes.line(command.keys[0])
+
+    async def _run(self, command: Command, on_late: OnLate | None = None) -> Reply:
+        line = self._line(command)
+        return await self._finish(command, line, line.say(_wire(command), on_late), on_late)
+
+    async def _finish(
+        self, command: Command, line: Line, said: asyncio.Future[Any], on_late: OnLate | None = None
+    ) -> Reply:
+        """The answer, after what Redis wants first: the script's text, or another node."""
+        try:
+            answer = await self._wait(said)
+            for _ in range(_MOST_REDIRECTIONS):
+                if isinstance(answer, NoScriptError):
+                    answer = await self._wait(line.say(_wire(command, with_text=True), on_late))
+                elif isinstance(answer, AskError):
+                    line = await self._nodes.redirected(answer)
+                    asking = line.say(ASKING)
+                    answer = await self._wait(line.say(_wire(command), on_late))
+                    await asking
+                else:
+                    break
+        except LostError as error:
+            if self._nodes.clustered:
+                self._in_background(self._nodes.discover())
+            raise unavailable(str(error)) from error
+        if not isinstance(answer, list):
+            raise unavailable(str(answer))
+        if answer[1]:
+            _log.warning("scope_repaired", keys=scripts.repaired_keys(answer), found="what no worker had written")
+        return answer
+
+
+def _wire(command: Command, *, with_text: bool = False) -> bytes:
+    script = command.script
+    head = ("EVAL", script.source) if with_text else ("EVALSHA", script.sha)
+    return packed(*head, len(command.keys), *command.keys, *command.arguments)
