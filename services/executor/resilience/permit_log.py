@@ -1,0 +1,77 @@
+"""A worker's own sliding log of permits, for when it has to keep to a share of a limit by itself."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections import deque
+from typing import Final
+
+import msgspec
+
+_FOR_EVER: Final = float("inf")
+
+
+class Share(msgspec.Struct, frozen=True, gc=False):
+    """What one worker may use of a limit: `permits` in any `seconds`."""
+
+    permits: int
+    seconds: float
+
+    @classmethod
+    def of(cls, rate: int, workers: int, window: float) -> Share:
+        """An even share, rounded down; where that is nothing, one permit for as many windows as it takes."""
+        whole = rate // workers
+        return cls(whole, window) if whole else cls(1, window * -(-workers // rate))
+
+
+class PermitLog:
+    """When one worker's permits of one limit were or will be due, oldest first; all times in seconds of one clock.
+
+    `alone` are those among them that the shared log does not have.
+    """
+
+    __slots__ = ("_times", "alone")
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque()
+        self.alone: deque[float] = deque()
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    @property
+    def last(self) -> float:
+        return self._times[-1] if self._times else -_FOR_EVER
+
+    def earliest(self, share: Share) -> float:
+        """From when on another permit fits the share."""
+        times = self._times
+        return times[-share.permits] + share.seconds if len(times) >= share.permits else -_FOR_EVER
+
+    def add(self, at: float, *, alone: bool = False) -> None:
+        times = self._times
+        if not times or times[-1] <= at:
+            times.append(at)
+        else:
+            insort(times, at)
+        if alone:
+            insort(self.alone, at)
+
+    def take_back(self, at: float) -> None:
+        """Forget a permit, if it is still known."""
+        if at in self._times:
+            self._times.remove(at)
+
+    def share_until(self, at: float) -> None:
+        """The shared log has all that were due until then."""
+        alone = self.alone
+        while alone and alone[0] <= at:
+            alone.popleft()
+
+    def forget_before(self, at: float, keep: int) -> None:
+        """Forget what is older than `at`, and the oldest while there are more than `keep`."""
+        times, alone = self._times, self.alone
+        while times and (times[0] < at or len(times) > keep):
+            times.popleft()
+        while alone and alone[0] < at:
+            alone.popleft()
