@@ -1,0 +1,116 @@
+"""Connectors and their versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+from shared.contracts.commands.base import ConnectorState, Digest, Message, Scope, Slug, TemplateProblem
+from shared.contracts.projections import VersionState
+
+
+class ListConnectors(Message):
+    """`connector.list`: the enterprise's own and, for an enterprise, the catalogue's; `after` is a slug."""
+
+    search: str | None = Field(None, max_length=200)
+    limit: int = Field(100, ge=1, le=1000)
+    after: str | None = None
+
+
+class ConnectorRow(Message):
+    slug: str
+    owner: str
+    name: str
+    type: str
+    state: ConnectorState
+    draft_revision: int | None
+    latest_version: str | None
+
+
+class ConnectorPage(Message):
+    """`next_after` is given while there is more."""
+
+    connectors: list[ConnectorRow]
+    next_after: str | None
+
+
+class ShowConnector(Message):
+    """`connector.show`: the enterprise's own, else the catalogue's."""
+
+    slug: Slug
+
+
+class DraftSummary(Message):
+    revision: int
+    digest: str
+    errors: list[TemplateProblem]
+
+
+class VersionSummary(Message):
+    version: str
+    state: VersionState
+    digest: str
+    scope: Scope
+    published_at: str
+
+
+class Connector(Message):
+    """`draft` is null where there is none or the caller may not see it."""
+
+    slug: str
+    owner: str
+    name: str
+    type: str
+    state: ConnectorState
+    draft: DraftSummary | None
+    versions: list[VersionSummary]
+    latest_version: str | None
+
+
+class GetVersion(Message):
+    """`version.get`: a published document; the latest where `version` is absent."""
+
+    slug: Slug
+    version: str | None = None
+
+
+class Version(Message):
+    slug: str
+    owner: str
+    version: str
+    state: VersionState
+    digest: str
+    scope: Scope
+    document: dict[str, Any]
+    published_at: str
+
+
+class AddVersion(Message):
+    """`version.add`, by the publisher alone; repeating it with the same `publication_id` changes nothing more."""
+
+    publication_id: str = Field(min_length=1, max_length=64)
+    slug: Slug
+    version: str = Field(pattern=r"^\d{1,6}\.\d{1,6}\.\d{1,6}$")
+    digest: Digest
+    scope: Scope
+    revision: int
+    actor: str
+    notes: str = Field("", max_length=10_000)
+
+
+class CatalogueVersionModel(Message):
+    version: str
+    digest: str
+    state: VersionState
+    published_at: str
+
+
+class VersionAdded(Message):
+    """The whole catalogue entry as it must stand now (`shared.contracts.projections.CatalogueEntry`)."""
+
+    key: str
+    slug: str
+    owner: str
+    generation: int
+    versions: list[CatalogueVersionModel]

@@ -1,0 +1,75 @@
+"""Test runs of a draft's operations."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from shared.contracts.commands.base import Message, Slug, Token
+
+
+class TestCredentials(Message):
+    """Test credentials, sealed for the use `test`; `id` is the test session's UUID."""
+
+    id: str = Field(max_length=64)
+    origin: str = Field(max_length=300)
+    kid: str = Field(max_length=64)
+    values: dict[Token, str] = Field(default_factory=dict)
+    sealed: dict[Token, str] = Field(default_factory=dict)
+
+
+class PlanTest(Message):
+    """`test.plan`: which operations a test would run. Without names: all idempotent ones."""
+
+    slug: Slug
+    operations: list[str] | None = None
+
+
+class PlannedOperation(Message):
+    operation: str
+    runs: bool
+    reason: str | None = None
+
+
+class TestPlan(Message):
+    slug: str
+    owner: str
+    revision: int
+    digest: str
+    operations: list[PlannedOperation]
+
+
+class RunTest(Message):
+    """`test.run`: run operations of the draft with their sample values, or with `parameters` for each.
+
+    `timeout` bounds one attempt, in seconds.
+    """
+
+    slug: Slug
+    operations: list[str] | None = None
+    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    credentials: TestCredentials | None = None
+    timeout: float | None = Field(None, gt=0, le=300)
+
+
+class TestedOperation(Message):
+    """How one operation fared. `reason` is given for fail and skip."""
+
+    operation: str
+    outcome: Literal["pass", "fail", "skip"]
+    reason: str | None
+    status_code: int | None = None
+    duration_ms: float | None = None
+    schema_valid: bool | None = None
+    schema_errors: list[dict[str, Any]] = Field(default_factory=list)
+    error: dict[str, Any] | None = None
+
+
+class TestReport(Message):
+    run_id: str
+    slug: str
+    owner: str
+    revision: int
+    digest: str
+    operations: list[TestedOperation]
