@@ -42,8 +42,8 @@ local function after_own(key, rate, t)
 end
 
 -- A list further out: others' waiters may hold later times already, and must not delay this one, which goes to the
--- earliest gap. Each run of `rate` permits forbids the times that would make it rate + 1 within one window: from
--- less than a window before its end to less than a window after its start. These intervals ascend, so one pass will
+-- earliest gap. Each run of `rate` permits within one window forbids the times that would make it rate + 1: from less
+-- than a window before its end to less than a window after its start. These intervals ascend, so one pass will
 -- do; and where the list ends before t, only the last interval can hold it.
 local function after_others(key, rate, t)
   local held = length(key)
@@ -63,7 +63,8 @@ local function after_others(key, rate, t)
     end
   end
   for i = 1, held - rate + 1 do
-    if t > times[i + rate - 1] - window and t < times[i] + window then t = times[i] + window end
+    local first, final = times[i], times[i + rate - 1]
+    if final - first < window and t > final - window and t < first + window then t = first + window end
   end
   return t
 end

@@ -138,3 +138,4 @@ class Line:
         for future, _ in asked:
             if not future.done():
                 future.set_exception(LostError(reason))
+                future.exception()  # whoever no longer waits for it need not hear of it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +33,6 @@ _PING: Final = packed("PING")
 _MOST_REDIRECTIONS: Final = 4
 _CHECK: Final = Ask(ScopeKey("res:{check}:check"), Limits(1, 1, 1_000), max_wait_ms=0, lease_ms=1_000)
 
-
 Wait = Callable[[asyncio.Future[Any]], Awaitable[Any]]
 """How an answer of Redis is waited for."""
 
@@ -52,8 +51,8 @@ class _Untold(msgspec.Struct, frozen=True, gc=False):
 class RedisState:
     """The shared state. One instance serves a worker; it connects when it is first asked, and again after a break.
 
-    Nothing here waits for Redis longer than the caller does: cancel a call to give it up. Its answer may still come;
-    a probe that it grants is freed then.
+    `wait` waits for answers, and may give one up by cancelling it. It may still come: a probe that it grants is freed
+    then.
     """
 
     def __init__(
@@ -71,8 +70,7 @@ class RedisState:
         """See that Redis does all that is needed; StateUnavailableError says plainly why it would not."""
         await self.ping(_CHECK.scope)
         timing = msgspec.structs.replace(self._timing, keep_ms=1_000, window_ms=1_000)
-        decision = scripts.acquire_command(self._scripts, timing, _CHECK, 0)
-        await self._run(decision)
+        await self._run(scripts.acquire_command(self._scripts, timing, _CHECK, 0))
         await self._run(scripts.confirm_command(self._scripts, timing, _CHECK, Decision(True)))
         await self._run(scripts.reset_command(self._scripts, timing, _CHECK.scope))
 
@@ -124,11 +122,14 @@ class RedisState:
         return scripts.read_change(await self._run(scripts.reset_command(self._scripts, self._timing, scope)), "")
 
     async def merge(self, scope: ScopeKey, ages_us: Sequence[int]) -> None:
-        """Enter permits of a limit that were granted without Redis: how long ago each was due, in microseconds."""
+        """Enter permits that a worker granted by itself into the log of a limit.
+
+        `ages_us`: how long ago each was due, in microseconds, negative where it is still to come.
+        """
         await self._run(scripts.merge_command(self._scripts, self._timing, scope, ages_us))
 
     async def hang_up(self) -> None:
-        """Drop the connections; new ones are made when something is asked."""
+        """Drop the connections, and all answers that are still to come; the next question makes new ones."""
         await self._nodes.close()
 
     async def close(self) -> None:
@@ -174,8 +175,8 @@ class RedisState:
             line = self._line(command)
             self._in_background(self._settle([(command, line, line.say(_wire(command)))]))
 
-    def _in_background(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
