@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from nats.errors import Error as NatsError
 
-from services.executor.attempts import OpenGuard, Sender
+from services.executor.attempts import Sender
 from services.executor.bus import Intake
 from services.executor.callers import Callers
 from services.executor.credentials import Vault
@@ -21,6 +21,7 @@ from services.executor.domain.schemas import SchemaCache
 from services.executor.handlers import Ports
 from services.executor.parts import ResponseParts
 from services.executor.plans import Plans
+from services.executor.resilience.assembly import Resilience
 from services.executor.resolve import Resolver
 from services.executor.settings import ExecutorSettings
 from services.executor.status import WorkerService
@@ -28,7 +29,14 @@ from services.executor.transport.aiohttp_transport import AiohttpTransport
 from services.executor.transport.egress import EgressPolicy
 from shared.contracts.execution import MAX_PAYLOAD_BYTES, REPLY_RESERVE_BYTES
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry
-from shared.contracts.subjects import CATALOGUE_BUCKET, CONNECTIONS_BUCKET, RESPONSES_STREAM, TEMPLATES_BUCKET
+from shared.contracts.subjects import (
+    CATALOGUE_BUCKET,
+    CONNECTIONS_BUCKET,
+    EVENTS_STREAM,
+    HEALTH_BUCKET,
+    RESPONSES_STREAM,
+    TEMPLATES_BUCKET,
+)
 from shared.messaging.bootstrap import key_value_stream, object_stream, wait_for_bus
 from shared.messaging.connection import BusClient, connect
 from shared.messaging.kv import KvMirror
@@ -41,10 +49,13 @@ T = TypeVar("T")
 _STREAMS: Final = (
     key_value_stream(CATALOGUE_BUCKET),
     key_value_stream(CONNECTIONS_BUCKET),
+    key_value_stream(HEALTH_BUCKET),
     object_stream(TEMPLATES_BUCKET),
     RESPONSES_STREAM,
+    EVENTS_STREAM,
 )
 
+_STOP_SECONDS: Final = 2.0
 _log = structlog.get_logger(__name__)
 
 
@@ -64,6 +75,7 @@ class Executor:
         self._client: BusClient | None = None
         self._transport: AiohttpTransport | None = None
         self._mirrors: list[KvMirror[Any]] = []
+        self._resilience: Resilience | None = None
         self._intake: Intake | None = None
         self._micro: WorkerService | None = None
 
@@ -84,7 +96,9 @@ class Executor:
             max_connections=settings.max_in_flight,
             ca_file=settings.upstream_ca_file,
         )
-        ports = await self._ports(self._transport)
+        self._resilience = Resilience(self.nc, settings)
+        await self._resilience.start()
+        ports = await self._ports(self._transport, self._resilience)
         self._intake = Intake(
             self.nc, ports, self._callers, max_in_flight=settings.max_in_flight, queue_size=settings.queue_size
         )
@@ -92,7 +106,11 @@ class Executor:
         if self._on_loaded is not None:
             self._on_loaded()
         self._micro = WorkerService(
-            self.nc, self._intake.counters, version=version("dibop-connectors"), worker=settings.worker
+            self.nc,
+            self._intake.counters,
+            self._resilience.status,
+            version=version("dibop-connectors"),
+            worker=settings.worker,
         )
         await self._micro.start()
         _log.info("Ready", worker=settings.worker, connectors=len(self._mirrors[0]), connections=len(self._mirrors[1]))
@@ -109,13 +127,15 @@ class Executor:
             await self._intake.drain(self._settings.drain_seconds)
         for mirror in self._mirrors:
             await mirror.stop()
+        if self._resilience is not None:
+            await self._resilience.stop(_STOP_SECONDS)
         if self._transport is not None:
             await self._transport.aclose()
         if self._client is not None:
             await _disconnect(self._client)
         _log.info("Stopped")
 
-    async def _ports(self, transport: AiohttpTransport) -> Ports:
+    async def _ports(self, transport: AiohttpTransport, resilience: Resilience) -> Ports:
         settings, nc = self._settings, self.nc
         js = nc.jetstream()
 
@@ -129,11 +149,11 @@ class Executor:
         connections = KvMirror(nc, CONNECTIONS_BUCKET, _decoder(ConnectionEntry), on_change=connection_changed)
         self._mirrors = [catalogue, connections]
         plans = Plans(Documents(js), compile_document, settings.plan_cache_size)
-        resolver = Resolver(catalogue, connections, plans, Vault(self._ring))
+        resolver = Resolver(catalogue, connections, plans, Vault(self._ring), resilience.outer_rates)
         await asyncio.gather(catalogue.start(), connections.start())
         return Ports(
             resolver=resolver,
-            sender=Sender(transport, OpenGuard(), max_bytes=settings.max_response_bytes),
+            sender=Sender(transport, resilience.guard, resilience.bulkhead, max_bytes=settings.max_response_bytes),
             schemas=SchemaCache(),
             parts=ResponseParts(js),
             max_reply_bytes=min(nc.max_payload, MAX_PAYLOAD_BYTES) - REPLY_RESERVE_BYTES,

@@ -47,10 +47,34 @@ class Counters(msgspec.Struct):
     in_flight: int = 0
     most_in_flight: int = 0
     queued: int = 0
+    waiting: int = 0
+
+
+class _Place:
+    """A request's place among those at work: while the request only waits, the next in the queue has it."""
+
+    __slots__ = ("_intake", "may_have_gone_out")
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self.may_have_gone_out = False
+
+    def give_up(self) -> None:
+        self._intake.step_aside()
+
+    def take_back(self) -> None:
+        self._intake.step_back()
+
+    def sent(self) -> None:
+        self.may_have_gone_out = True
 
 
 class Intake:
-    """Takes requests off the bus. `max_in_flight` run at once, `queue_size` more wait, others are `overloaded`."""
+    """Takes requests off the bus. `max_in_flight` run at once, `queue_size` more wait, others are `overloaded`.
+
+    Those that wait are in the queue, or have begun and wait for a permit, a slot or their next attempt: these go on as
+    soon as they may, and for a moment more than `max_in_flight` are at work.
+    """
 
     def __init__(self, nc: Client, ports: Ports, callers: Callers, *, max_in_flight: int, queue_size: int) -> None:
         self._nc = nc
@@ -114,19 +138,38 @@ class Intake:
         counters.requests += 1
         if not message.reply:
             counters.without_reply += 1
-        elif counters.in_flight < self._max_in_flight:
-            counters.in_flight += 1
-            counters.most_in_flight = max(counters.most_in_flight, counters.in_flight)
-            self._idle.clear()
-            task = asyncio.create_task(self._work(message, handler, monotonic()))
-            self._tasks.add(task)
-            task.add_done_callback(self._finished)
-        elif len(self._queue) < self._queue_size:
+        elif counters.in_flight < self._max_in_flight and counters.waiting <= self._queue_size:
+            self._begin(message, handler, monotonic())
+        elif len(self._queue) + counters.waiting < self._queue_size:
             self._queue.append((message, handler, monotonic()))
             counters.queued = len(self._queue)
         else:
             counters.overloaded += 1
             await self._refuse(message, _overloaded(self._max_in_flight + self._queue_size))
+
+    def step_aside(self) -> None:
+        """A request that is at work only waits from now on: let the next of the queue begin."""
+        counters = self.counters
+        counters.in_flight -= 1
+        counters.waiting += 1
+        if self._queue and counters.in_flight < self._max_in_flight:
+            self._begin(*self._queue.popleft())
+            counters.queued = len(self._queue)
+
+    def step_back(self) -> None:
+        counters = self.counters
+        counters.waiting -= 1
+        counters.in_flight += 1
+        counters.most_in_flight = max(counters.most_in_flight, counters.in_flight)
+
+    def _begin(self, message: Msg, handler: Handler, arrived: float) -> None:
+        counters = self.counters
+        counters.in_flight += 1
+        counters.most_in_flight = max(counters.most_in_flight, counters.in_flight)
+        self._idle.clear()
+        task = asyncio.create_task(self._work(message, handler, arrived))
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -136,12 +179,13 @@ class Intake:
     async def _work(self, message: Msg, handler: Handler, arrived: float) -> None:
         """Answer a request, then those that wait for a free place.
 
-        The place is given up in the same step that finds the queue empty, so that no request waits for nobody.
+        The place is given up in the same step that finds the queue empty, so that no request waits for nobody; and
+        where requests that had waited have come back meanwhile, until there are no more at work than may be.
         """
         try:
             while True:
                 await self._serve(message, handler, arrived)
-                if not self._queue:
+                if not self._queue or self.counters.in_flight > self._max_in_flight:
                     return
                 message, handler, arrived = self._queue.popleft()
                 self.counters.queued = len(self._queue)
@@ -151,11 +195,12 @@ class Intake:
     async def _serve(self, message: Msg, handler: Handler, arrived: float) -> None:
         headers = message.headers or _NO_HEADERS
         request_id = request_id_of(headers)
+        place = _Place(self)
         try:
-            call = self._read(message, headers, request_id, arrived)
+            call = self._read(message, headers, request_id, arrived, place)
             body = await handler(call, self._ports)
         except asyncio.CancelledError:
-            await self._refuse(message, _interrupted(), request_id)
+            await self._refuse(message, _interrupted() if place.may_have_gone_out else _stopping(), request_id)
             raise
         except Exception as error:  # noqa: BLE001 - whatever a request holds, it is answered and the worker lives on
             await self._refuse(message, as_dibop_error(error, request_id), request_id)
@@ -163,7 +208,7 @@ class Intake:
             self.counters.results += 1
             await self._send(message, body, None)
 
-    def _read(self, message: Msg, headers: dict[str, str], request_id: str, arrived: float) -> Call:
+    def _read(self, message: Msg, headers: dict[str, str], request_id: str, arrived: float, place: _Place) -> Call:
         subject = message.subject
         if headers:
             authorization = headers.get(AUTHORIZATION_HEADER)
@@ -171,8 +216,8 @@ class Intake:
                 self._callers.check(authorization, subject)
             key = (subject, headers.get(CONNECTION_HEADER), headers.get(VERSION_HEADER))
             waits = read_deadline(headers.get(DEADLINE_HEADER))
-            return Call(request_id, key, message.data, arrived, waits, headers.get(IDEMPOTENCY_HEADER))
-        return Call(request_id, (subject, None, None), message.data, arrived, None, None)
+            return Call(request_id, key, message.data, arrived, waits, headers.get(IDEMPOTENCY_HEADER), place)
+        return Call(request_id, (subject, None, None), message.data, arrived, None, None, place)
 
     async def _refuse(self, message: Msg, error: DibopError, request_id: str | None = None) -> None:
         self.counters.errors += 1

@@ -16,6 +16,7 @@ from services.executor.domain.request import build_request
 from services.executor.domain.response import Decoded, decode_response, visible_headers
 from services.executor.domain.schemas import SchemaCache
 from services.executor.domain.timing import check_timeout, deadline_passed, whole_schedule
+from services.executor.resilience.turn import NO_PLACE, Place
 from services.executor.resolve import Resolver, Route, RouteKey
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import (
@@ -42,7 +43,10 @@ class Parts(Protocol):
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
-    """A request as it arrived. `arrived` is a time of `monotonic`, `waits` the seconds that the caller waits."""
+    """A request as it arrived. `arrived` is a time of `monotonic`, `waits` the seconds that the caller waits.
+
+    `place` is the request's among those that the worker works on.
+    """
 
     request_id: str
     key: RouteKey
@@ -50,6 +54,7 @@ class Call(msgspec.Struct, frozen=True, gc=False):
     arrived: float
     waits: float | None
     idempotency_key: str | None
+    place: Place = NO_PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +102,31 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
     )
     waits = call.waits if call.waits is not None else whole_schedule(operation.resilience, request.timeout)
     sent = await ports.sender.send(
-        http_request, operation, route.scope, limit=request.timeout, deadline=call.arrived + waits
+        http_request,
+        operation,
+        route.hold,
+        limit=request.timeout,
+        deadline=call.arrived + waits,
+        place=call.place,
     )
     response = sent.response
     result = Result(
         request_id=call.request_id,
-        connector=route.scope.connector,
+        connector=route.hold.target.connector,
         version=route.version,
         operation=operation.name,
         connection=route.connection,
         status=response.status,
         headers=visible_headers(response.headers, route.target.credentials.secrets),
         attempts=sent.attempts,
+        retry_stopped=sent.retry_stopped,
         retry_after_ms=sent.retry_after_ms,
         body=decode_response(response, operation.response_schema, ports.schemas),
     )
     encoded = encode_reply(result, _since(call), max_bytes=ports.max_reply_bytes)
     if encoded is not None:
         return encoded
-    parts = await ports.parts.store(route.scope.enterprise, result.body)
+    parts = await ports.parts.store(route.hold.target.enterprise, result.body)
     return encode_reply_in_parts(result, _since(call), parts, max_bytes=ports.max_reply_bytes)
 
 

@@ -11,9 +11,10 @@ from nats.errors import Error as NatsError
 from services.executor.credentials import Vault
 from services.executor.domain.plan import ConnectorPlan, OperationPlan
 from services.executor.domain.request import Target
-from services.executor.domain.resolution import Ask, Choice, Found, check_headers, choose
+from services.executor.domain.resolution import Ask, Found, check_headers, choose
 from services.executor.domain.scope import Scope
 from services.executor.plans import Plans
+from services.executor.resilience.scopes import NO_OUTER_RATES, Hold, OuterRates, hold_of
 from shared.contracts import subjects
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import DraftExecutionRequest
@@ -58,7 +59,7 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     connection: str | None
     operation: OperationPlan
     target: Target
-    scope: Scope
+    hold: Hold
 
 
 class Resolver:
@@ -70,9 +71,11 @@ class Resolver:
         connections: Mirror[ConnectionEntry],
         plans: Plans,
         vault: Vault,
+        outer: OuterRates = NO_OUTER_RATES,
         *,
         max_routes: int = 50_000,
     ) -> None:
+        self._outer = outer
         self._catalogue = catalogue
         self._connections = connections
         self._plans = plans
@@ -123,7 +126,7 @@ class Resolver:
         target = self._vault.test_target(plan, ask.enterprise, draft.owner, draft.credentials)
         session = draft.credentials.id if draft.credentials is not None else None
         scope = Scope(ask.enterprise, draft.owner, plan.slug, session, draft=True)
-        return Route(DRAFT_VERSION, None, operation, target, scope)
+        return Route(DRAFT_VERSION, None, operation, target, hold_of(scope, operation, self._outer))
 
     async def _route(self, ask: Ask, found: Found) -> Route:
         choice = choose(
@@ -132,7 +135,12 @@ class Resolver:
         plan = await self._plans.get(choice.version.digest)
         operation = _operation(plan, ask, choice.version.version)
         target = self._vault.target_of(plan, choice.version.digest, ask.enterprise, choice.connection)
-        return _route(ask, choice, operation, target)
+        connection = choice.connection
+        scope = Scope(ask.enterprise, choice.owner, ask.connector, None)
+        if connection is not None:
+            scope = msgspec.structs.replace(scope, connection=connection.id, name=connection.name)
+        hold = hold_of(scope, operation, self._outer)
+        return Route(choice.version.version, scope.name or None, operation, target, hold)
 
     async def _found(self, ask: Ask, look: Look) -> Found:
         if not is_slug(ask.connector):
@@ -205,10 +213,3 @@ def _operation(plan: ConnectorPlan, ask: Ask, version: str) -> OperationPlan:
             f"{did_you_mean(ask.operation, plan.operations, 'operation')}",
         )
     return operation
-
-
-def _route(ask: Ask, choice: Choice, operation: OperationPlan, target: Target) -> Route:
-    connection = choice.connection
-    scope = Scope(ask.enterprise, choice.owner, ask.connector, connection.id if connection is not None else None)
-    name = connection.name if connection is not None else None
-    return Route(choice.version.version, name, operation, target, scope)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from services.executor.resilience.on_loss import OnLoss
+from services.executor.resilience.scopes import read_rates
+from services.executor.resilience.scripts import WINDOW_MS
 from services.executor.transport.egress import EgressPolicy
 from shared.contracts.execution import MAX_RESPONSE_BYTES
 from shared.settings import ServiceSettings
@@ -33,7 +36,46 @@ class ExecutorSettings(ServiceSettings):
     max_response_bytes: int = Field(
         MAX_RESPONSE_BYTES, ge=1024, le=256 * 1024 * 1024, description="Cap on a decoded response body, in bytes."
     )
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="Address of the Redis that holds the limits and circuits which all workers share.",
+    )
+    on_state_loss: str = Field(
+        "local",
+        description="What a worker does while Redis is away: local (its share of every limit), open (send without "
+        "limits) or closed (send nothing); with <owner>.<connector>=… for single connectors, comma-separated.",
+    )
+    max_in_flight_per_connection: int = Field(
+        32, ge=1, le=10_000, description="Attempts that a worker has in flight at once for one connection."
+    )
+    enterprise_rates: str = Field(
+        "",
+        description="Attempts a minute that each enterprise may make on a connector, on top of the templates' limits: "
+        "<owner>.<connector>=<number> or *=<number>, comma-separated.",
+    )
+    platform_rates: str = Field(
+        "", description="The same for all enterprises together: <owner>.<connector>=<number> or *=<number>."
+    )
+    rate_window_ms: int = Field(
+        WINDOW_MS,
+        ge=1_000,
+        le=WINDOW_MS,
+        description="Window of rate limits, in milliseconds: a minute and a guard. A shorter one breaks the limits' "
+        "promise and is for tests; all workers need the same.",
+    )
     plan_cache_size: int = Field(10_000, ge=1, description="Compiled templates that a worker keeps.")
+
+    @field_validator("enterprise_rates", "platform_rates")
+    @classmethod
+    def _are_rates(cls, value: str) -> str:
+        read_rates(value)
+        return value
+
+    @field_validator("on_state_loss")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        OnLoss.parse(value)
+        return value
 
     @field_validator("egress_allow")
     @classmethod

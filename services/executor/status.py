@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 from nats.aio.client import Client
@@ -17,12 +18,18 @@ _ENDPOINTS: Final = {"execute": EXEC_PATTERN, "draft": DRAFT_PATTERN}
 
 
 class WorkerService(Service):
-    """Answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` for subjects that are served without the micro framework."""
+    """Answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` for subjects that are served without the micro framework.
 
-    def __init__(self, nc: Client, counters: Counters, *, version: str, worker: str) -> None:
+    `resilience` says how limits and circuits are doing.
+    """
+
+    def __init__(
+        self, nc: Client, counters: Counters, resilience: Callable[[], dict[str, Any]], *, version: str, worker: str
+    ) -> None:
         metadata = {"pid": str(os.getpid()), "worker": worker or str(os.getpid())}
         super().__init__(nc, ServiceConfig(name=SERVICE_NAME, version=version, metadata=metadata))
         self._counters = counters
+        self._resilience = resilience
 
     def info(self) -> ServiceInfo:
         info = super().info()
@@ -42,7 +49,7 @@ class WorkerService(Service):
                 num_errors=counters.errors,
                 processing_time=0,
                 average_processing_time=0,
-                data=msgspec.structs.asdict(counters),
+                data={**msgspec.structs.asdict(counters), "resilience": self._resilience()},
             )
         ]
         return stats

@@ -1,7 +1,7 @@
-"""What registry and publisher write for the executors to read: small records in the KV buckets.
+"""Small records in the KV buckets: what registry and publisher write for the executors, and executors for all.
 
-Both are projections of the registry's database. `generation` only grows for a key, so that a late
-writer can see that it is late and must not overwrite.
+Catalogue and connections are projections of the registry's database. `generation` only grows for a key, so that a late
+writer can see that it is late and must not overwrite. Health is the executors' own, and ordered by `epoch`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+HealthState = Literal["unchecked", "healthy", "degraded"]
+"""`unchecked` is a connection without an entry; `degraded` one with a circuit that is not closed."""
 VersionState = Literal["published", "deprecated", "unpublished", "retired"]
 
 
@@ -49,3 +51,28 @@ class ConnectionEntry(msgspec.Struct, frozen=True):
     kid: str
     values: dict[str, str]
     sealed: dict[str, str]
+
+
+class CircuitHealth(msgspec.Struct, frozen=True):
+    """One circuit of a connection, as its last change left it. `cause` is what opened it."""
+
+    open: bool
+    epoch: int
+    cause: str = ""
+
+
+class ConnectionHealth(msgspec.Struct, frozen=True):
+    """KV `health`, key `<enterprise>.<connection id>`.
+
+    `circuits` are by the name of the operation that has a circuit of its own, and `""` for the connection's. `epoch`
+    (microseconds of the shared state's clock) is the last change's; `since` is when `state` was entered.
+    """
+
+    connection: str
+    enterprise: str
+    connector: str
+    name: str
+    state: HealthState
+    epoch: int
+    since: str
+    circuits: dict[str, CircuitHealth] = msgspec.field(default_factory=dict)

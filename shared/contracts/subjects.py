@@ -18,6 +18,7 @@ EVENTS_STREAM: Final = "EVENTS"
 RESPONSES_STREAM: Final = "RESPONSES"
 CATALOGUE_BUCKET: Final = "catalogue"
 CONNECTIONS_BUCKET: Final = "connections"
+HEALTH_BUCKET: Final = "health"
 TEMPLATES_BUCKET: Final = "templates"
 
 EXECUTORS_QUEUE: Final = "executors"
@@ -78,3 +79,8 @@ def catalogue_key(owner: str, slug: str) -> str:
 
 def connection_key(enterprise: str, slug: str, name: str) -> str:
     return f"{enterprise}.{slug}.{name}"
+
+
+def health_key(enterprise: str, connection: str) -> str:
+    """`connection` is the connection's id."""
+    return f"{enterprise}.{connection}"

@@ -23,6 +23,7 @@ from shared.contracts.subjects import (
     CONNECTIONS_BUCKET,
     EVENTS_PATTERN,
     EVENTS_STREAM,
+    HEALTH_BUCKET,
     RESPONSES_PATTERN,
     RESPONSES_STREAM,
     TEMPLATES_BUCKET,
@@ -96,6 +97,7 @@ def stream_configs(replicas: int = 1) -> list[StreamConfig]:
         ),
         _key_value(CATALOGUE_BUCKET, "Published connectors: versions and digests", replicas),
         _key_value(CONNECTIONS_BUCKET, "Connections with their sealed credentials", replicas),
+        _key_value(HEALTH_BUCKET, "Health of connections, as executors find them", replicas),
         _objects(TEMPLATES_BUCKET, "Template documents by digest", replicas),
     ]
 

@@ -26,6 +26,10 @@ from shared.contracts.template.model import Operation, Parameter, Resilience, Te
 P = TypeVar("P", ParameterPlan, bytes)
 Alike = dict[bytes, ParameterPlan | bytes]
 
+_SHARED_STATE: Final = frozenset(
+    {"rate_limit_per_minute", "circuit_breaker_threshold", "circuit_breaker_recovery_seconds"}
+)
+"""What an operation cannot override without a list and a circuit of its own."""
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
 
@@ -75,7 +79,8 @@ def _auth(template: Template) -> AuthPlan:
 def _operation(operation: Operation, template: Template, shared: ResiliencePlan, alike: Alike) -> OperationPlan:
     pieces = _PLACEHOLDER.split(operation.path)
     schema = operation.response_schema
-    own = operation.resilience is not None
+    override = operation.resilience
+    own = override.model_dump(exclude_none=True).keys() if override is not None else frozenset()
     return OperationPlan(
         name=operation.operation,
         method=intern(operation.method),
@@ -87,7 +92,8 @@ def _operation(operation: Operation, template: Template, shared: ResiliencePlan,
         idempotency_header=operation.idempotency_header,
         response_schema=None if schema is None else _once(pack_schema(schema), alike),
         resilience=_resilience(operation.resilience_effective(template)) if own else shared,
-        scoped=own,
+        scoped=not own.isdisjoint(_SHARED_STATE),
+        rated="rate_limit_per_minute" in own,
     )
 
 

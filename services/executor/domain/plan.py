@@ -67,7 +67,8 @@ class ResiliencePlan(msgspec.Struct, frozen=True, gc=False):
 class OperationPlan(msgspec.Struct, frozen=True, gc=False):
     """One operation. The path is `literals[0] + path_names[0]'s value + literals[1] + …`.
 
-    `scoped` is true where the operation overrides the connector's limits, and so has limits of its own.
+    `scoped` is true where the operation overrides rate or circuit, and so has a state of its own; `rated` where it
+    overrides the rate.
     """
 
     name: str
@@ -81,6 +82,7 @@ class OperationPlan(msgspec.Struct, frozen=True, gc=False):
     response_schema: bytes | None
     resilience: ResiliencePlan
     scoped: bool = False
+    rated: bool = False
 
 
 class ConnectorPlan(msgspec.Struct, frozen=True, gc=False):

@@ -8,14 +8,14 @@ import msgspec
 
 from services.executor.domain.response import Decoded
 from shared.contracts.errors import DibopError
-from shared.contracts.execution import Attempt, ExecutionReply, ResponseBody
+from shared.contracts.execution import Attempt, ExecutionReply, ResponseBody, RetryStopped
 
 _encoder: Final = msgspec.json.Encoder()
 _NOTHING: Final = msgspec.Raw(b"null")
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
-    """What an execution came to. `retry_after_ms` is given where the external system says when to come again."""
+    """What an execution came to. `retry_after_ms` is given where it is known when to come again."""
 
     request_id: str
     connector: str
@@ -25,6 +25,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     status: int
     headers: dict[str, str]
     attempts: list[Attempt]
+    retry_stopped: RetryStopped | None
     retry_after_ms: int | None
     body: Decoded
 
@@ -65,6 +66,7 @@ def _encode(result: Result, duration_ms: float, parts: ResponseBody | msgspec.Un
             response_encoding=body.encoding if whole else "chunks",
             duration_ms=duration_ms,
             attempts=result.attempts,
+            retry_stopped=result.retry_stopped,
             schema_valid=body.schema_valid,
             schema_errors=list(body.schema_errors),
             retry_after_ms=msgspec.UNSET if result.retry_after_ms is None else result.retry_after_ms,

@@ -8,7 +8,10 @@ from email.utils import parsedate_to_datetime
 
 
 def retry_after_ms(headers: Mapping[str, str]) -> int | None:
-    """Milliseconds, from seconds or from a date against the response's own Date; None where it says nothing usable."""
+    """Milliseconds, from seconds or from a date; None where it says nothing usable.
+
+    A date is read against the response's own Date, never against a clock of ours, which may be wrong.
+    """
     text = headers.get("retry-after")
     if text is None:
         return None
@@ -16,9 +19,9 @@ def retry_after_ms(headers: Mapping[str, str]) -> int | None:
     if text.isascii() and text.isdigit() and len(text) <= 9:
         return int(text) * 1000
     until, now = _instant(text), _instant(headers.get("date", ""))
-    if until is None:
+    if until is None or now is None:
         return None
-    seconds = (until - (now or datetime.now(UTC))).total_seconds()
+    seconds = (until - now).total_seconds()
     return int(seconds * 1000) if seconds > 0 else None
 
 

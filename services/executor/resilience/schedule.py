@@ -8,10 +8,9 @@ from typing import Final
 
 from services.executor.domain.plan import ResiliencePlan
 from services.executor.domain.timing import MAX_DELAY, retry_delay
+from services.executor.resilience.scripts import MAX_COOLDOWN_MS
 
 JITTER: Final = 0.25
-MAX_COOLDOWN_MS: Final = 3_600_000
-"""No response pauses a scope for longer than an hour, whatever it says."""
 
 
 def jittered_delay(resilience: ResiliencePlan, repeat: int, chance: Callable[[], float] = random.random) -> float:

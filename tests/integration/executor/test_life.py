@@ -44,6 +44,7 @@ def process(settings: ExecutorSettings, tmp_path: Path) -> Iterator[Callable[...
             cwd=REPOSITORY,
             environment={
                 "DIBOP_NATS_URL": settings.nats_url,
+                "DIBOP_REDIS_URL": settings.redis_url,
                 "DIBOP_EGRESS_ALLOW": settings.egress_allow,
                 "DIBOP_SEAL_KEYRING_FILE": str(settings.seal_keyring_file),
                 **environment,

@@ -24,6 +24,8 @@ from shared.security.sealing import KeyRing, SealContext
 from tests.support.fault_server import Call, behaviour
 
 ENTERPRISE = "acme"
+UNLIMITED = {"rate_limit_per_minute": 0, "circuit_breaker_threshold": 0, "max_retries": 0}
+"""For tests that are about something else."""
 
 
 @behaviour("reply")
@@ -71,7 +73,7 @@ class Bus:
         """Put a valid document into the object store; the answer is its digest."""
         document = {
             "name": slug, "slug": slug, "base_url": self.base_url, "auth_type": "none",
-            "operations": list(operations), **changes,
+            "operations": list(operations), "resilience": UNLIMITED, **changes,
         }  # fmt: skip
         errors = check(document).errors
         assert not errors, errors

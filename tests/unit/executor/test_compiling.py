@@ -94,8 +94,26 @@ def test_an_operation_overrides_only_what_it_names(plan: Plan) -> None:
         resilience={"timeout_seconds": 10, "max_retries": 1},
     )
     own, shared = compiled.operations["a"], compiled.operations["b"]
-    assert (own.resilience.timeout_seconds, own.resilience.max_retries, own.scoped) == (5, 1, True)
-    assert (shared.resilience.timeout_seconds, shared.resilience.max_retries, shared.scoped) == (10, 1, False)
+    assert (own.resilience.timeout_seconds, own.resilience.max_retries) == (5, 1)
+    assert (shared.resilience.timeout_seconds, shared.resilience.max_retries) == (10, 1)
+
+
+@pytest.mark.parametrize(
+    ("override", "scoped", "rated"),
+    [
+        ({"timeout_seconds": 5, "max_retries": 1}, False, False),
+        ({"circuit_breaker_threshold": 3}, True, False),
+        ({"circuit_breaker_recovery_seconds": 3}, True, False),
+        ({"rate_limit_per_minute": 3}, True, True),
+        ({"rate_limit_per_minute": None}, False, False),
+    ],
+)
+def test_an_operation_that_overrides_rate_or_circuit_has_its_own(
+    plan: Plan, override: dict[str, Any], scoped: bool, rated: bool
+) -> None:
+    compiled = plan({"operation": "a", "method": "GET", "path": "/a", "resilience": override})
+    own = compiled.operations["a"]
+    assert (own.scoped, own.rated) == (scoped, rated)
 
 
 @pytest.mark.parametrize(

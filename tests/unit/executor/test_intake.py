@@ -64,6 +64,7 @@ class World:
         self.gate = asyncio.Event()
         self.calls: list[Call] = []
         self.error: Exception | None = None
+        self.waiting = False
         self.intake = Intake(
             cast("Client", self.nats),
             cast("Ports", None),
@@ -74,7 +75,13 @@ class World:
 
     async def execute(self, call: Call, _ports: Ports) -> bytes:
         self.calls.append(call)
+        if self.waiting:
+            call.place.give_up()
+        else:
+            call.place.sent()
         await self.gate.wait()
+        if self.waiting:
+            call.place.take_back()
         if self.error is not None:
             raise self.error
         return b"result"
@@ -211,3 +218,50 @@ async def test_a_reply_that_cannot_be_sent_is_counted(world: Callable[..., Any])
     here.nats.closed = True
     await here.nats.ask("inbox")
     await eventually(lambda: here.intake.counters.undelivered == 1)
+
+
+async def test_who_only_waits_lets_others_work(world: Callable[..., Any]) -> None:
+    here = await world(max_in_flight=2, queue_size=4)
+    here.waiting = True
+    for number in range(4):
+        await here.nats.ask(f"inbox-{number}")
+    await eventually(lambda: here.intake.counters.waiting == 4)
+    assert (here.intake.counters.in_flight, here.intake.counters.queued) == (0, 0)
+    here.gate.set()
+    await eventually(lambda: len(here.nats.replies) == 4)
+    assert (here.intake.counters.in_flight, here.intake.counters.waiting) == (0, 0)
+
+
+async def test_the_queue_moves_up_when_a_request_begins_to_wait(world: Callable[..., Any]) -> None:
+    here = await world(max_in_flight=1, queue_size=4)
+    for number in range(3):
+        await here.nats.ask(f"inbox-{number}")
+    await eventually(lambda: len(here.calls) == 1)
+    here.calls[0].place.give_up()
+    await eventually(lambda: len(here.calls) == 2)
+    assert (here.intake.counters.waiting, here.intake.counters.queued) == (1, 1)
+    here.calls[0].place.take_back()
+    assert here.intake.counters.in_flight == 2
+    here.gate.set()
+    await eventually(lambda: len(here.nats.replies) == 3)
+    assert here.intake.counters.in_flight == 0
+
+
+async def test_those_that_wait_count_against_the_queue(world: Callable[..., Any]) -> None:
+    here = await world(max_in_flight=1, queue_size=2)
+    here.waiting = True
+    for number in range(6):
+        await here.nats.ask(f"inbox-{number}")
+        await eventually(lambda: here.intake.counters.in_flight == 0)
+    assert here.nats.codes() == {f"inbox-{number}": "overloaded" for number in (3, 4, 5)}
+    here.gate.set()
+    await eventually(lambda: len(here.nats.replies) == 6)
+
+
+async def test_what_was_drained_while_it_waited_was_not_sent(world: Callable[..., Any]) -> None:
+    here = await world(max_in_flight=1, queue_size=2)
+    here.waiting = True
+    await here.nats.ask("inbox")
+    await eventually(lambda: here.intake.counters.waiting == 1)
+    await here.intake.drain(0.05)
+    assert here.nats.codes() == {"inbox": "overloaded"}

@@ -81,7 +81,8 @@ DATE = "Wed, 25 Nov 2026 10:00:00 GMT"
         ({"retry-after": "Wed, 25 Nov 2026 09:00:00 GMT", "date": DATE}, None),
         ({"retry-after": "Wed, 99 Nov 2026 10:00:07 GMT", "date": DATE}, None),
         ({"retry-after": "Wed, 25 Nov 9999999 10:00:07 GMT", "date": DATE}, None),
-        ({"retry-after": "Wed, 25 Nov 1996 10:00:07 GMT", "date": "garbage"}, None),
+        ({"retry-after": "Wed, 25 Nov 2999 10:00:07 GMT", "date": "garbage"}, None),
+        ({"retry-after": "Wed, 25 Nov 2999 10:00:07 GMT"}, None),
     ],
 )
 def test_retry_after(headers: dict[str, str], milliseconds: int | None) -> None:

@@ -126,7 +126,7 @@ async def test_an_own_connector_that_was_only_just_written_wins(world: Callable[
     here = world()
     here.publish(document())
     here.publish(document(), owner="acme", seen=False)
-    assert (await here.resolver.resolve((SUBJECT, None, None))).scope.owner == "acme"
+    assert (await here.resolver.resolve((SUBJECT, None, None))).hold.target.owner == "acme"
 
 
 async def test_only_the_routes_of_what_changed_are_forgotten(world: Callable[..., World]) -> None:
@@ -285,7 +285,7 @@ async def test_a_draft_runs_from_its_document(world: Callable[..., World]) -> No
     here = world()
     digest = here.documents.put(document())
     route = await here.resolver.resolve_draft("draft.v1.acme.shop.run", DraftExecutionRequest("acme", digest))
-    assert (route.version, route.connection, route.scope.draft) == ("draft", None, True)
+    assert (route.version, route.connection, route.hold.target.draft) == ("draft", None, True)
 
 
 @pytest.mark.parametrize(

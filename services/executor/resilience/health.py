@@ -1,0 +1,182 @@
+"""Health of connections: findings of this worker, written into KV `health` and told as events, off the request path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol
+
+import msgspec
+import structlog
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.kv import KeyValue
+from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
+
+from services.executor.domain.health import Finding, after, health_changed
+from services.executor.resilience.scopes import Hold
+from services.executor.resilience.types import Change
+from shared.contracts.clock import utc_now
+from shared.contracts.events import Event
+from shared.contracts.projections import ConnectionHealth
+from shared.contracts.subjects import HEALTH_BUCKET, health_key
+from shared.messaging.events import publish_event
+
+_MAX_FINDINGS: Final = 10_000
+_PASSING: Final = (NatsError, OSError, TimeoutError)
+_decode: Final = msgspec.json.Decoder(ConnectionHealth).decode
+
+_log = structlog.get_logger(__name__)
+
+
+class Known(Protocol):
+    """The bucket as this worker sees it."""
+
+    def get(self, key: str) -> ConnectionHealth | None: ...
+
+
+class Entries(Protocol):
+    """Entries of the bucket with the revision that guards them; revision 0 is no entry."""
+
+    async def read(self, key: str) -> tuple[ConnectionHealth | None, int]: ...
+
+    async def write(self, key: str, entry: ConnectionHealth, revision: int) -> bool:
+        """False where the entry has changed since `revision`."""
+        ...
+
+
+class HealthRecorder:
+    """Takes findings at once, and writes them in order. Whoever else finds the same writes the same, once."""
+
+    def __init__(self, known: Known, entries: Entries, tell: Callable[[Event], Awaitable[object]]) -> None:
+        self._known = known
+        self._entries = entries
+        self._tell = tell
+        self._findings: deque[Finding] = deque(maxlen=_MAX_FINDINGS)
+        self._there = asyncio.Event()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self._met: set[str] = set()
+        self._writer: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._writer = asyncio.create_task(self._write_all())
+
+    async def stop(self, seconds: float) -> None:
+        """Write what is still to be written, within `seconds`."""
+        if self._writer is None:
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._empty.wait()
+        except TimeoutError:
+            _log.warning("Findings about health are lost", count=len(self._findings))
+        self._writer.cancel()
+        await asyncio.wait({self._writer})
+
+    def changed(self, hold: Hold, change: Change) -> None:
+        """A circuit has opened or closed."""
+        if hold.health:
+            opened = change.circuit == "open"
+            self._add(Finding(hold.target, hold.circuit, opened, change.epoch, change.cause if opened else ""))
+
+    def succeeded(self, hold: Hold, epoch: int) -> None:
+        """An attempt that was no probe has succeeded while its circuit was in the state of `epoch`.
+
+        The first one makes a connection healthy. Where the entry still says that the circuit is open, the state was
+        lost, or the worker that closed it: the success says so in its stead.
+        """
+        key = hold.health
+        if not key or not epoch:
+            return
+        entry = self._known.get(key)
+        if entry is None:
+            if key in self._met:
+                return
+            self._met.add(key)
+        else:
+            circuit = entry.circuits.get(hold.circuit)
+            if circuit is None or not circuit.open or circuit.epoch >= epoch:
+                return
+        self._add(Finding(hold.target, hold.circuit, False, epoch))
+
+    def _add(self, finding: Finding) -> None:
+        self._findings.append(finding)
+        self._empty.clear()
+        self._there.set()
+
+    async def _write_all(self) -> None:
+        while True:
+            while self._findings:
+                finding = self._findings[0]
+                await self._record_surely(finding)
+                if self._findings and self._findings[0] is finding:
+                    self._findings.popleft()
+            self._met.clear()
+            self._empty.set()
+            self._there.clear()
+            await self._there.wait()
+
+    async def _record_surely(self, finding: Finding) -> None:
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception_type(_PASSING), wait=wait_exponential_jitter(multiplier=0.05, max=2.0)
+            ):
+                with attempt:
+                    await self._record(finding)
+        except Exception:  # noqa: BLE001 - one finding that cannot be written must not stop the others
+            _log.exception("A finding about health cannot be written", connection=finding.scope.connection)
+
+    async def _record(self, finding: Finding) -> None:
+        """Tell the event, then write: what a crash leaves undone is found again and told with the same id."""
+        key = health_key(finding.scope.enterprise, finding.scope.connection or "")
+        while True:
+            before, revision = await self._entries.read(key)
+            changed = after(before, finding, utc_now())
+            if changed is None:
+                return
+            event = health_changed(before, changed, finding)
+            if event is not None:
+                await self._tell(event)
+            if await self._entries.write(key, changed, revision):
+                return
+
+
+class HealthBucket:
+    """`Entries` of the real bucket."""
+
+    def __init__(self, js: JetStreamContext) -> None:
+        self._js = js
+        self._kv: KeyValue | None = None
+
+    async def read(self, key: str) -> tuple[ConnectionHealth | None, int]:
+        if self._kv is None:
+            self._kv = await self._js.key_value(HEALTH_BUCKET)
+        try:
+            found = await self._kv.get(key)
+        except KeyNotFoundError as error:
+            entry = error.entry
+            return None, (entry.revision or 0) if entry is not None else 0
+        try:
+            return _decode(found.value or b""), found.revision or 0
+        except msgspec.MsgspecError:
+            _log.exception("An entry of health cannot be read, and is written anew", key=key)
+            return None, found.revision or 0
+
+    async def write(self, key: str, entry: ConnectionHealth, revision: int) -> bool:
+        if self._kv is None:
+            self._kv = await self._js.key_value(HEALTH_BUCKET)
+        try:
+            await self._kv.update(key, msgspec.json.encode(entry), last=revision)
+        except KeyWrongLastSequenceError:
+            return False
+        return True
+
+
+def recorder(js: JetStreamContext, known: Known) -> HealthRecorder:
+    async def tell(event: Event) -> object:
+        return await publish_event(js, event)
+
+    return HealthRecorder(known, HealthBucket(js), tell)

@@ -1,0 +1,169 @@
+"""Health of connections: what changes of circuits make of it, each written and told once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from nats.errors import TimeoutError as NatsTimeoutError
+
+from services.executor.domain.plan import OperationPlan
+from services.executor.domain.scope import Scope
+from services.executor.resilience.health import HealthRecorder
+from services.executor.resilience.scopes import Hold, OuterRates, hold_of
+from services.executor.resilience.types import Change
+from shared.contracts.events import Event
+from shared.contracts.projections import ConnectionHealth
+from tests.support.polling import eventually
+
+KEY = "acme.c-1"
+
+
+class Bucket:
+    """Entries with revisions. What is in `meanwhile` is written by someone else just before the next write."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, ConnectionHealth] = {}
+        self.revision = 0
+        self.meanwhile: list[ConnectionHealth] = []
+        self.failures = 0
+
+    def get(self, key: str) -> ConnectionHealth | None:
+        return self.entries.get(key)
+
+    async def read(self, key: str) -> tuple[ConnectionHealth | None, int]:
+        if self.failures:
+            self.failures -= 1
+            raise NatsTimeoutError
+        return self.entries.get(key), self.revision
+
+    async def write(self, key: str, entry: ConnectionHealth, revision: int) -> bool:
+        if self.meanwhile:
+            self.entries[key] = self.meanwhile.pop()
+            self.revision += 1
+        if revision != self.revision:
+            return False
+        self.entries[key] = entry
+        self.revision += 1
+        return True
+
+
+class World:
+    def __init__(self, hold: Hold) -> None:
+        self.hold = hold
+        self.bucket = Bucket()
+        self.events: list[Event] = []
+        self.recorder = self.another()
+
+    def another(self) -> HealthRecorder:
+        async def tell(event: Event) -> None:
+            if all(event.id != known.id for known in self.events):
+                self.events.append(event)
+
+        return HealthRecorder(self.bucket, self.bucket, tell)
+
+    @property
+    def entry(self) -> ConnectionHealth:
+        return self.bucket.entries[KEY]
+
+    @property
+    def state(self) -> str:
+        return self.entry.state
+
+    def told(self) -> list[tuple[object, object, str]]:
+        return [(event.data["from"], event.data["to"], event.id) for event in self.events]
+
+
+@pytest.fixture
+async def world(operation_plan: Callable[..., OperationPlan]) -> AsyncIterator[World]:
+    scope = Scope("acme", "platform", "shop", "c-1", name="default")
+    made = World(hold_of(scope, operation_plan(), OuterRates()))
+    made.recorder.start()
+    yield made
+    await made.recorder.stop(1)
+
+
+async def test_the_first_success_makes_a_connection_healthy(world: World) -> None:
+    for _ in range(3):
+        world.recorder.succeeded(world.hold, 10)
+    await eventually(lambda: world.state == "healthy")
+    assert world.told() == [("unchecked", "healthy", "health/c-1/10")]
+    event = world.events[0]
+    assert (event.subject, event.data["connection"]) == ("evt.v1.acme.connection.c-1.health_changed", "default")
+
+
+@pytest.mark.case(30)
+async def test_each_change_is_written_and_told_once(world: World) -> None:
+    world.recorder.succeeded(world.hold, 10)
+    for _ in range(2):
+        world.recorder.changed(world.hold, Change("open", 20, "status 503"))
+    await eventually(lambda: world.state == "degraded")
+    assert world.entry.circuits[""].cause == "status 503"
+    world.recorder.changed(world.hold, Change("closed", 30))
+    await eventually(lambda: world.state == "healthy")
+    assert world.told() == [
+        ("unchecked", "healthy", "health/c-1/10"),
+        ("healthy", "degraded", "health/c-1/20"),
+        ("degraded", "healthy", "health/c-1/30"),
+    ]
+
+
+async def test_a_change_that_comes_late_is_dropped(world: World) -> None:
+    world.recorder.changed(world.hold, Change("closed", 30))
+    world.recorder.changed(world.hold, Change("open", 20, "status 503"))
+    world.recorder.changed(world.hold, Change("open", 40, "status 500"))
+    await eventually(lambda: world.entry.epoch == 40)
+    assert [event.id for event in world.events] == ["health/c-1/30", "health/c-1/40"]
+
+
+async def test_a_connection_is_degraded_while_any_of_its_circuits_is_open(world: World) -> None:
+    operation = Hold(
+        world.hold.target, "run", world.hold.scope, world.hold.limits, (), world.hold.scope, "slots", world.hold.health
+    )
+    world.recorder.changed(world.hold, Change("open", 20))
+    world.recorder.changed(operation, Change("open", 21))
+    world.recorder.changed(world.hold, Change("closed", 22))
+    await eventually(lambda: world.entry.epoch == 22)
+    assert world.state == "degraded"
+    world.recorder.changed(operation, Change("closed", 23))
+    await eventually(lambda: world.state == "healthy")
+    assert [event.id for event in world.events] == ["health/c-1/20", "health/c-1/23"]
+
+
+async def test_where_another_worker_writes_first_nothing_is_overwritten(world: World) -> None:
+    world.recorder.changed(world.hold, Change("open", 20))
+    await eventually(lambda: world.state == "degraded")
+    degraded = world.entry
+    world.recorder.changed(world.hold, Change("closed", 30))
+    await eventually(lambda: world.state == "healthy")
+    healthy, world.bucket.entries[KEY] = world.entry, degraded
+    world.bucket.meanwhile = [healthy]
+    world.recorder.changed(world.hold, Change("closed", 30))
+    await eventually(lambda: not world.bucket.meanwhile and world.entry == healthy)
+
+
+async def test_a_success_closes_what_the_entry_still_calls_open(world: World) -> None:
+    world.recorder.changed(world.hold, Change("open", 20))
+    await eventually(lambda: world.state == "degraded")
+    world.recorder.succeeded(world.hold, 15)
+    world.recorder.succeeded(world.hold, 0)
+    world.recorder.succeeded(world.hold, 25)
+    await eventually(lambda: world.state == "healthy")
+    assert [event.id for event in world.events] == ["health/c-1/20", "health/c-1/25"]
+
+
+async def test_findings_wait_while_the_bus_is_away(world: World) -> None:
+    world.bucket.failures = 2
+    world.recorder.changed(world.hold, Change("open", 20))
+    await eventually(lambda: KEY in world.bucket.entries)
+    assert len(world.events) == 1
+
+
+async def test_a_scope_without_a_connection_has_no_health(
+    world: World, operation_plan: Callable[..., OperationPlan]
+) -> None:
+    hold = hold_of(Scope("acme", "platform", "shop", None), operation_plan(), OuterRates())
+    world.recorder.succeeded(hold, 10)
+    world.recorder.changed(hold, Change("open", 20))
+    await world.recorder.stop(1)
+    assert world.bucket.entries == {}
