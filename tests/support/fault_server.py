@@ -98,6 +98,7 @@ class FaultServer:
     tls: ssl.SSLContext | None = None
     arrivals: list[Arrival] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    modes: dict[str, dict[str, str]] = field(default_factory=dict)
     open_connections: int = 0
     connections: int = 0
     _server: asyncio.Server | None = None
@@ -189,6 +190,26 @@ async def log(call: Call) -> bool:
         call.server.counts.clear()
         return await call.answer(204)
     return await call.answer_json([asdict(arrival) for arrival in call.server.arrivals])
+
+
+@behaviour("__mode")
+async def set_mode(call: Call) -> bool:
+    """`/__mode/<name>?status=500&delay=0.1`: how `/mode/<name>` answers from now on."""
+    call.server.modes[call.arrival.path.split("/")[2]] = call.arrival.query
+    return await call.answer(204)
+
+
+@behaviour("mode")
+async def mode(call: Call) -> bool:
+    """`/mode/<name>`: what was set last; status 0 resets the connection, and without anything set it is 200."""
+    query = call.server.modes.get(call.arrival.path.split("/")[2], {})
+    await asyncio.sleep(float(query.get("delay", 0)))
+    code = int(query.get("status", 200))
+    if not code:
+        call.reset()
+        return False
+    headers = (("Retry-After", query["retry_after"]),) if "retry_after" in query else ()
+    return await call.answer(code, b"{}", (*headers, ("Content-Type", "application/json")))
 
 
 # ---- proper answers ---------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import contextlib
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -85,6 +86,13 @@ class RedisServer:
     def start(self) -> RedisServer:
         self._process.start()
         return self
+
+    def pause(self) -> None:
+        """It stands still, and its connections stay."""
+        self._process.signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._process.signal(signal.SIGCONT)
 
     def stop(self) -> None:
         self._process.stop()

@@ -40,6 +40,7 @@ PING_TICKS: Final = 5
 LIMIT_TICKS: Final = 25
 SHORT_WAIT_MS: Final = 20
 """What a permit of the shared state may come too early for this worker's own share."""
+_START_SECONDS: Final = 2.0
 _RETURN_SECONDS: Final = 0.5
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
@@ -124,7 +125,10 @@ class FallbackState:
     async def start(self) -> None:
         """See that Redis does what is needed; where it does not, the log says why, and this worker begins alone."""
         try:
-            await self._shared.check()
+            async with asyncio.timeout(_START_SECONDS):
+                await self._shared.check()
+        except TimeoutError:
+            self._lose("it does not answer; see whether DIBOP_REDIS_URL is right", _ANY)
         except StateUnavailableError as error:
             self._lose(str(error), _ANY)
 
@@ -259,7 +263,7 @@ class FallbackState:
         try:
             async with asyncio.timeout(_RETURN_SECONDS):
                 await self._shared.ping(scope)
-            await self._shared.check()
+                await self._shared.check()
             await self._merge()
         except GivenUpError:
             await self._shared.hang_up()  # the second connection is answered, and the first is not: it leads nowhere
@@ -270,10 +274,15 @@ class FallbackState:
         return False
 
     async def _merge(self) -> None:
-        for permits in self._local.unshared():
-            await self._shared.merge(permits.scope, permits.ages_us)
-            self._local.shared(permits)
-            self.counters.merged += len(permits.ages_us)
+        """Enter what was granted alone; what cannot be entered now is left for the next time."""
+        unshared = self._local.take_unshared()
+        try:
+            while unshared:
+                await self._shared.merge(unshared[-1].scope, self._local.ages_us(unshared[-1]))
+                self.counters.merged += len(unshared.pop().times)
+        finally:
+            for left in unshared:
+                self._local.put_back(left)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -33,14 +33,10 @@ _VOID: Final = Confirmation("void")
 
 
 class Unshared(msgspec.Struct, frozen=True, gc=False):
-    """Permits that the shared log of a limit does not have: how long ago each was due, in microseconds, oldest first.
-
-    One that is not due yet has a negative age. `newest` is when the last one is due, by the worker's own clock.
-    """
+    """When the permits are due that the shared log of a limit does not have, by the worker's own clock."""
 
     scope: ScopeKey
-    ages_us: tuple[int, ...]
-    newest: float
+    times: tuple[float, ...]
 
 
 class _Scope:
@@ -164,19 +160,23 @@ class LocalState:
                 known.log.take_back(at)
 
     # ---- back again ---------------------------------------------------------------------------
-    def unshared(self) -> list[Unshared]:
-        """The permits of the last window that the shared logs do not have. `shared` says that they have them now."""
-        now, found = self._clock(), []
+    def take_unshared(self) -> list[Unshared]:
+        """The permits of the last window that the shared logs do not have; they are to be entered, or put back."""
+        since, found = self._clock() - self._window, []
         for prefix, scope in self._scopes.items():
-            scope.log.forget_before(now - self._longest(scope.rate), scope.rate)
-            recent = tuple(_microseconds(now - at) for at in scope.log.alone if at > now - self._window)
+            recent = tuple(at for at in scope.log.take_alone() if at > since)
             if recent:
-                found.append(Unshared(ScopeKey(prefix), recent, scope.log.alone[-1]))
+                found.append(Unshared(ScopeKey(prefix), recent))
         return found
 
-    def shared(self, merged: Unshared) -> None:
-        """The shared log has these permits now."""
-        self._scopes[merged.scope.prefix].log.share_until(merged.newest)
+    def put_back(self, unshared: Unshared) -> None:
+        """The shared log still does not have these."""
+        self._scopes[unshared.scope.prefix].log.alone.extend(unshared.times)
+
+    def ages_us(self, unshared: Unshared) -> tuple[int, ...]:
+        """How long ago each permit was due, in microseconds; negative where it is still to come."""
+        now = self._clock()
+        return tuple(_microseconds(now - at) for at in unshared.times)
 
     def forget_idle(self) -> None:
         """Let go of scopes that nobody has used for a while."""

@@ -27,14 +27,14 @@ class Share(msgspec.Struct, frozen=True, gc=False):
 class PermitLog:
     """When one worker's permits of one limit were or will be due, oldest first; all times in seconds of one clock.
 
-    `alone` are those among them that the shared log does not have.
+    `alone` are those among them that the shared log does not have, in no order.
     """
 
     __slots__ = ("_times", "alone")
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
-        self.alone: deque[float] = deque()
+        self.alone: list[float] = []
 
     def __len__(self) -> int:
         return len(self._times)
@@ -55,23 +55,21 @@ class PermitLog:
         else:
             insort(times, at)
         if alone:
-            insort(self.alone, at)
+            self.alone.append(at)
 
     def take_back(self, at: float) -> None:
         """Forget a permit, if it is still known."""
         if at in self._times:
             self._times.remove(at)
 
-    def share_until(self, at: float) -> None:
-        """The shared log has all that were due until then."""
-        alone = self.alone
-        while alone and alone[0] <= at:
-            alone.popleft()
+    def take_alone(self) -> list[float]:
+        alone, self.alone = self.alone, []
+        return alone
 
     def forget_before(self, at: float, keep: int) -> None:
         """Forget what is older than `at`, and the oldest while there are more than `keep`."""
-        times, alone = self._times, self.alone
+        times = self._times
         while times and (times[0] < at or len(times) > keep):
             times.popleft()
-        while alone and alone[0] < at:
-            alone.popleft()
+        if len(self.alone) > 2 * keep:
+            self.alone = [permit for permit in self.alone if permit >= at]
