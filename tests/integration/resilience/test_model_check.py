@@ -44,7 +44,9 @@ class Redis:
 
     def set_clock(self, now: int) -> None:
         with self._client.pipeline() as pipeline:
-            pipeline.delete("clock").rpush("clock", *divmod(now, 1_000_000)).execute()
+            pipeline.delete("clock")
+            pipeline.rpush("clock", *divmod(now, 1_000_000))
+            pipeline.execute()
 
     def run(self, command: Command) -> Reply:
         script: Script = command.script
