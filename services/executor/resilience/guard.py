@@ -183,11 +183,11 @@ def _limit(hold: Hold, decision: Decision) -> str:
 
 
 def _circuit_open(hold: Hold, retry_after_ms: int, since_ms: int, cause: str) -> DibopError:
-    why = f" ({cause})" if cause else ""
-    since = f" for {since_ms / 1000:.3g} s" if since_ms else ""
-    detail = (
-        f"The circuit of {hold.name} has been open{since}, since attempts failed one after another{why}. "
-        f"The external system is left alone; a test request may go out in {retry_after_ms / 1000:.3g} s. "
-        "Nothing was sent; repeat after retry_after_ms."
-    )
+    after = f"{retry_after_ms / 1000:.3g} s"
+    if since_ms or not cause:
+        why = f", since attempts failed one after another ({cause})" if cause else ""
+        what = f"The circuit of {hold.name} has been open for {since_ms / 1000:.3g} s{why}."
+    else:
+        what = f"Nothing is sent to {hold.name} for now: {cause}."
+    detail = f"{what} A test request may go out in {after}. Nothing was sent; repeat after retry_after_ms."
     return DibopError("circuit-open", detail, retry_after_ms=retry_after_ms, outcome="not_sent")

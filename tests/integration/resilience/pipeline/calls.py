@@ -32,6 +32,13 @@ async def late(call: Call) -> bool:
     return await call.answer(int(given["status"]), b"", headers)
 
 
+def ask(name: str, address: str, **changes: Any) -> dict[str, Any]:
+    """An operation at `/path?name=value…`, each value being a parameter's default."""
+    path, _, rest = address.partition("?")
+    pairs = [pair.partition("=") for pair in rest.split("&") if pair]
+    return get(name, path, *(query(key, default=value) for key, _, value in pairs), **changes)
+
+
 def limits(**changes: Any) -> dict[str, Any]:
     return {**FAST, **changes}
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 import redis.asyncio
 
@@ -26,7 +24,6 @@ def settings(plain_settings: ExecutorSettings, closed_port: int) -> ExecutorSett
 
 
 @pytest.fixture(autouse=True)
-async def _no_state_of_others(redis_url: str) -> AsyncIterator[None]:
+async def _no_state_of_others(redis_url: str) -> None:
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         await client.flushdb()
-    yield

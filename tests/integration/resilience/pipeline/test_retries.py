@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from services.executor.app import Executor
-from tests.integration.executor.world import Bus, get, query
-from tests.integration.resilience.pipeline.calls import STATUS, limits, outcome, outcomes
+from tests.integration.executor.world import Bus
+from tests.integration.resilience.pipeline.calls import STATUS, ask, limits, outcome, outcomes
 from tests.support.fault_server import FaultServer
 from tests.support.polling import eventually
 
@@ -18,7 +18,7 @@ RETRYING = limits(max_retries=2)
 
 
 def post(name: str, path: str, **changes: Any) -> dict[str, Any]:
-    return get(name, path, method="POST", **changes)
+    return ask(name, path, method="POST", **changes)
 
 
 @pytest.mark.case(34)
@@ -65,7 +65,7 @@ async def test_all_attempts_of_a_request_carry_its_idempotency_key(
 
 @pytest.mark.case(43)
 async def test_retries_that_end_in_a_500_are_a_result(bus: Bus, executor: Executor, upstream: FaultServer) -> None:
-    await bus.publish("shop", get("run", "/status/500"), resilience=RETRYING)
+    await bus.publish("shop", ask("run", "/status/500"), resilience=RETRYING)
     result = await bus.execute("shop", "run")
     assert (result["status_code"], result["retry_stopped"]) == (500, "exhausted")
     assert [attempt["status_code"] for attempt in result["attempts"]] == [500, 500, 500]
@@ -74,14 +74,14 @@ async def test_retries_that_end_in_a_500_are_a_result(bus: Bus, executor: Execut
 
 
 async def test_a_retry_that_succeeds_says_nothing_of_stopping(bus: Bus, executor: Executor) -> None:
-    await bus.publish("shop", get("run", "/flaky/b?fail=1"), resilience=RETRYING)
+    await bus.publish("shop", ask("run", "/flaky/b?fail=1"), resilience=RETRYING)
     result = await bus.execute("shop", "run")
     assert (result["status_code"], result["retry_stopped"], len(result["attempts"])) == (200, None, 2)
 
 
 @pytest.mark.case(6)
 async def test_retries_take_permits(bus: Bus, executor: Executor, upstream: FaultServer) -> None:
-    await bus.publish("shop", get("run", "/status/500"), resilience=limits(max_retries=2, rate_limit_per_minute=2))
+    await bus.publish("shop", ask("run", "/status/500"), resilience=limits(max_retries=2, rate_limit_per_minute=2))
     result = await bus.execute("shop", "run")
     assert len(result["attempts"]) == 3
     first, _, third = (arrival.at for arrival in upstream.arrivals)
@@ -95,7 +95,7 @@ async def test_retry_after_is_kept_to(
     bus: Bus, executor: Executor, upstream: FaultServer, code: int, method: str
 ) -> None:
     await bus.publish(
-        "shop", get("run", f"/status/{code}?retry_after=1", method=method), resilience=limits(max_retries=1)
+        "shop", ask("run", f"/status/{code}?retry_after=1", method=method), resilience=limits(max_retries=1)
     )
     result = await bus.execute("shop", "run")
     assert (result["status_code"], result["retry_stopped"], result["retry_after_ms"]) == (code, "exhausted", 1000)
@@ -107,7 +107,7 @@ async def test_retry_after_is_kept_to(
 async def test_a_retry_after_of_an_hour_is_a_result_for_one_and_a_refusal_for_others(
     bus: Bus, executor: Executor, upstream: FaultServer
 ) -> None:
-    await bus.publish("shop", get("run", "/status/429?retry_after=3600"), resilience=RETRYING)
+    await bus.publish("shop", ask("run", "/status/429?retry_after=3600"), resilience=RETRYING)
     result = await bus.execute("shop", "run")
     assert (result["status_code"], result["retry_stopped"]) == (429, "rate-limited")
     assert result["retry_after_ms"] == 3_600_000
@@ -151,7 +151,7 @@ async def test_a_circuit_that_opens_during_a_retry_wait_ends_the_request_in_its_
 ) -> None:
     fragile = limits(max_retries=3, retry_delay_seconds=1, circuit_breaker_threshold=3,
                      circuit_breaker_recovery_seconds=30)  # fmt: skip
-    await bus.publish("shop", get("run", "/status/502"), STATUS, get("post", "/status/500", method="POST"),
+    await bus.publish("shop", ask("run", "/status/502"), STATUS, ask("post", "/status/500", method="POST"),
                       resilience=fragile)  # fmt: skip
     waiting = asyncio.create_task(bus.execute("shop", "run"))
     await eventually(lambda: upstream.sends("/status/502") == 1)
@@ -166,7 +166,9 @@ async def test_a_circuit_that_opens_during_a_retry_wait_ends_the_request_in_its_
 async def test_a_redirect_loop_ends_and_each_step_takes_a_permit(
     bus: Bus, executor: Executor, upstream: FaultServer
 ) -> None:
-    await bus.publish("shop", get("run", "/redirect-loop"), get("json"), resilience=limits(rate_limit_per_minute=8))
+    await bus.publish(
+        "shop", ask("run", "/redirect-loop"), ask("json", "/json"), resilience=limits(rate_limit_per_minute=8)
+    )
     result = await bus.execute("shop", "run")
     assert (result["status_code"], upstream.sends("/redirect-loop"), len(result["attempts"])) == (302, 6, 1)
     assert await outcomes(bus, 3, "shop", "json") == {"200": 3}
@@ -176,7 +178,7 @@ async def test_a_redirect_loop_ends_and_each_step_takes_a_permit(
 async def test_a_redirect_that_gets_no_permit_in_time_is_the_result(
     bus: Bus, executor: Executor, upstream: FaultServer
 ) -> None:
-    redirecting = get("run", "/redirect", query("to", default="/json"))
+    redirecting = ask("run", "/redirect?to=/json")
     await bus.publish("shop", redirecting, resilience=limits(rate_limit_per_minute=1, timeout_seconds=1))
     assert (await bus.execute("shop", "run"))["status_code"] == 302
     assert len(upstream.arrivals) == 1

@@ -1,0 +1,127 @@
+"""Health of connections: what KV `health` says, and the events that tell of each change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import msgspec
+import pytest
+import redis.asyncio
+from nats.aio.msg import Msg
+from nats.js.errors import KeyNotFoundError
+
+from services.executor.app import Executor
+from shared.contracts.events import Event
+from shared.contracts.projections import ConnectionEntry, ConnectionHealth
+from shared.contracts.subjects import CONNECTIONS_BUCKET, HEALTH_BUCKET, connection_key, health_key
+from tests.integration.executor.world import Bus
+from tests.integration.resilience.pipeline.calls import STATUS, ask, limits, outcome, outcomes
+from tests.support.polling import eventually
+
+FRAGILE = limits(circuit_breaker_threshold=3, circuit_breaker_recovery_seconds=1)
+KEYED: dict[str, Any] = {"auth_type": "api_key"}
+
+
+class Health:
+    """What can be known of the health of the connection `default` to `shop`."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+        self.events: list[Event] = []
+
+    async def heard(self, message: Msg) -> None:
+        self.events.append(Event.read(message.subject, message.headers, message.data))
+
+    async def entry(self) -> ConnectionHealth:
+        connections = await self._bus.js.key_value(CONNECTIONS_BUCKET)
+        connection = await connections.get(connection_key("acme", "shop", "default"))
+        identifier = msgspec.json.decode(connection.value or b"", type=ConnectionEntry).id
+        kv = await self._bus.js.key_value(HEALTH_BUCKET)
+        found = await kv.get(health_key("acme", identifier))
+        return msgspec.json.decode(found.value or b"", type=ConnectionHealth)
+
+    async def becomes(self, state: str) -> ConnectionHealth:
+        async def there() -> ConnectionHealth:
+            try:
+                entry = await self.entry()
+            except KeyNotFoundError:
+                raise AssertionError("there is no entry") from None
+            assert entry.state == state
+            return entry
+
+        return await eventually(there)
+
+    def changes(self) -> list[tuple[Any, Any]]:
+        return [(event.data["from"], event.data["to"]) for event in self.events]
+
+
+@pytest.fixture
+async def health(bus: Bus) -> AsyncIterator[Health]:
+    made = Health(bus)
+    subscription = await bus.js.subscribe("evt.v1.acme.connection.*.health_changed", cb=made.heard)
+    yield made
+    await subscription.unsubscribe()
+
+
+@pytest.mark.case(30)
+async def test_each_change_is_written_and_told_once_whoever_of_the_workers_finds_it(
+    bus: Bus, start: Callable[..., Any], health: Health
+) -> None:
+    for _ in range(3):
+        await start()
+    await bus.publish("shop", STATUS, resilience=FRAGILE, **KEYED)
+    await bus.connect("shop", {"api_key": "secret"})
+    assert await outcomes(bus, 10, "shop", "status") == {"200": 10}
+    await health.becomes("healthy")
+    found = await outcomes(bus, 12, "shop", "status", status=503)
+    assert set(found) <= {"503", "circuit-open"}
+    degraded = await health.becomes("degraded")
+    assert degraded.circuits[""].cause == "status 503"
+    await asyncio.sleep(1)  # recovery is time that must pass
+    assert await outcome(bus, "shop", "status") == "200"
+    assert await outcomes(bus, 20, "shop", "status") == {"200": 20}
+    healthy = await health.becomes("healthy")
+    assert healthy.epoch > degraded.epoch
+    await eventually(lambda: len(health.events) >= 3)
+    await bus.nc.flush()
+    assert health.changes() == [("unchecked", "healthy"), ("healthy", "degraded"), ("degraded", "healthy")]
+    down = health.events[1]
+    assert down.id == f"health/{degraded.connection}/{degraded.epoch}"
+    assert (down.data["connector"], down.data["connection"], down.data["cause"]) == ("shop", "default", "status 503")
+
+
+async def test_the_circuit_of_an_operation_degrades_its_connection(
+    bus: Bus, executor: Executor, health: Health
+) -> None:
+    own = ask("own", "/status/500", resilience={"circuit_breaker_threshold": 1})
+    await bus.publish("shop", own, STATUS, resilience=FRAGILE, **KEYED)
+    await bus.connect("shop", {"api_key": "secret"})
+    assert await outcome(bus, "shop", "own") == "500"
+    assert (await health.becomes("degraded")).circuits["own"].open
+    assert await outcomes(bus, 5, "shop", "status") == {"200": 5}
+    assert (await health.entry()).state == "degraded"
+    await eventually(lambda: len(health.events) == 1)
+    assert health.events[0].data["operation"] == "own"
+
+
+async def test_a_state_that_was_lost_leaves_nobody_degraded(
+    bus: Bus, executor: Executor, health: Health, redis_url: str
+) -> None:
+    await bus.publish("shop", STATUS, resilience={**FRAGILE, "circuit_breaker_recovery_seconds": 600}, **KEYED)
+    await bus.connect("shop", {"api_key": "secret"})
+    await outcomes(bus, 3, "shop", "status", status=500)
+    await health.becomes("degraded")
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        await client.flushdb()
+    assert await outcome(bus, "shop", "status") == "200"
+    await health.becomes("healthy")
+
+
+async def test_without_a_connection_there_is_no_health(bus: Bus, executor: Executor, health: Health) -> None:
+    await bus.publish("shop", STATUS, resilience=FRAGILE)
+    await outcomes(bus, 3, "shop", "status", status=500)
+    assert await outcome(bus, "shop", "status") == "circuit-open"
+    kv = await bus.js.key_value(HEALTH_BUCKET)
+    assert (await kv.status()).values == 0
