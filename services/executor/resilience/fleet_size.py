@@ -19,6 +19,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 PING_SECONDS: Final = 5.0
+_AGAIN_SECONDS: Final = 1.0
 _SUBJECT: Final = "$SRV.PING.dibop-executor"
 
 _log = structlog.get_logger(__name__)
@@ -63,9 +64,10 @@ class Fleet:
             await self._subscription.unsubscribe()
 
     async def _keep_asking(self) -> None:
+        await asyncio.sleep(min(_AGAIN_SECONDS, self._every))  # by then this worker answers as well
         while True:
-            await asyncio.sleep(self._every)
             await self._ask()
+            await asyncio.sleep(self._every)
 
     async def _ask(self) -> None:
         try:

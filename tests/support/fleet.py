@@ -1,0 +1,255 @@
+"""Executors as processes of their own, on one NATS, one Redis and one upstream, without registry and publisher."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+import httpx
+from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
+from nats.errors import TimeoutError as NatsTimeout
+
+from shared.contracts.errors import DibopError
+from shared.contracts.execution import DEADLINE_HEADER
+from shared.messaging.bootstrap import bootstrap
+from shared.messaging.connection import connect
+from shared.settings import BusSettings
+from tests.integration.executor.world import Bus
+from tests.support.polling import eventually, wait_until
+from tests.support.processes import ManagedProcess
+from tests.support.servers import NatsServer, RedisServer
+
+REPOSITORY: Final = Path(__file__).parents[2]
+ANSWERS: Final = frozenset({"result", "rate-limited", "deadline-exceeded", "upstream-timeout"})
+"""What callers may hear of a limit: a permit may come just before their deadline, or too late."""
+_READY: Final = '"Ready"'
+
+
+class Upstream:
+    """The fault server in a process of its own, and its log of arrivals."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.fault_server", "--port", "0"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+        )
+        assert self._process.stdout is not None
+        self.url = f"http://127.0.0.1:{json.loads(self._process.stdout.readline())['port']}"
+        self._client = httpx.Client(base_url=self.url)
+
+    def stop(self) -> None:
+        self._client.close()
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def set(self, name: str, **mode: Any) -> None:
+        """How `/mode/<name>` answers from now on: status, delay, retry_after."""
+        self._client.put(f"/__mode/{name}", params=mode).raise_for_status()
+
+    def arrivals(self, path: str) -> list[float]:
+        """When requests for `path` arrived, in Unix seconds, oldest first."""
+        log = self._client.get("/__log").raise_for_status().json()
+        return sorted(arrival["at"] for arrival in log if arrival["path"] == path)
+
+
+@dataclass
+class Fleet:
+    """Workers by name. `environment` is what each of them gets."""
+
+    nats: NatsServer
+    redis: RedisServer
+    upstream: Upstream
+    directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    workers: dict[str, ManagedProcess] = field(default_factory=dict)
+    _started: int = 0
+
+    def start(self, count: int = 1) -> list[str]:
+        """Start workers, and return their names once all of them are ready."""
+        names = [self.launch() for _ in range(count)]
+        for name in names:
+            wait_until(lambda name=name: _READY in self.workers[name].output, 60, what=f"{name} is ready")  # type: ignore[misc]
+        return names
+
+    def launch(self) -> str:
+        """Start one worker, and do not wait for it."""
+        self._started += 1
+        name = f"worker-{self._started}"
+        worker = ManagedProcess(
+            [sys.executable, "-m", "services.executor"],
+            log=self.directory / f"{name}.log",
+            ready=lambda: True,
+            cwd=REPOSITORY,
+            environment={
+                "DIBOP_NATS_URL": self.nats.url,
+                "DIBOP_REDIS_URL": self.redis.url,
+                "DIBOP_EGRESS_ALLOW": self.upstream.url.removeprefix("http://"),
+                "DIBOP_WORKER": name,
+                "DIBOP_DRAIN_SECONDS": "2",
+                **self.environment,
+            },
+        )
+        worker.start()
+        self.workers[name] = worker
+        return name
+
+    def kill(self, name: str) -> None:
+        """SIGKILL: no goodbye."""
+        self.workers.pop(name).kill()
+
+    def ready(self) -> int:
+        return sum(_READY in worker.output for worker in self.workers.values())
+
+    def stop(self) -> None:
+        for worker in self.workers.values():
+            worker.kill()
+
+
+@contextmanager
+def fleet(directory: Path, **environment: str) -> Iterator[Fleet]:
+    """Servers and an upstream of its own; no worker yet. `environment` are DIBOP_ settings in lower case."""
+    nats, redis, upstream = NatsServer(directory / "nats"), RedisServer(directory / "redis"), Upstream()
+    settings = {f"DIBOP_{name.upper()}": value for name, value in environment.items()}
+    made = Fleet(nats, redis, upstream, directory, settings)
+    try:
+        nats.start()
+        redis.start()
+        asyncio.run(_bootstrap(nats.url))
+        yield made
+    finally:
+        made.stop()
+        upstream.stop()
+        redis.kill()
+        nats.kill()
+
+
+async def _bootstrap(url: str) -> None:
+    nc = await connect(BusSettings(nats_url=url), name="test", wait_seconds=10)
+    await bootstrap(nc.jetstream())
+    await nc.close()
+
+
+@dataclass
+class FleetBus(Bus):
+    """What the registry writes, and what callers ask, of a fleet."""
+
+    @classmethod
+    async def of(cls, fleet: Fleet) -> FleetBus:
+        nc = await connect(BusSettings(nats_url=fleet.nats.url), name="test", wait_seconds=10)
+        return cls(nc, nc.jetstream(), fleet.upstream.url)
+
+    async def connector(self, slug: str, *, method: str = "GET", **resilience: Any) -> str:
+        """Publish `<slug>` with one operation `call` at `/mode/<slug>`, and wait until it can be called.
+
+        The path is returned.
+        """
+        path = f"/mode/{slug}"
+        settings = {"timeout_seconds": 5, "max_retries": 0, **resilience}
+        operation = {"operation": "call", "method": method, "path": path, "parameters": []}
+        await self.publish(slug, operation, resilience=settings)
+        return path
+
+    async def stats(self) -> dict[str, dict[str, Any]]:
+        """What each worker says of itself: its counters, those of its resilience under `resilience`."""
+        said: dict[str, dict[str, Any]] = {}
+
+        async def heard(message: Msg) -> None:
+            stats = json.loads(message.data)
+            said[stats["metadata"]["worker"]] = stats["endpoints"][0]["data"]
+
+        inbox = self.nc.new_inbox()
+        subscription = await self.nc.subscribe(inbox, cb=heard)
+        await self.nc.publish("$SRV.STATS.dibop-executor", b"", reply=inbox)
+        before = -1
+        while len(said) > before:  # until a while brings nobody new
+            before = len(said)
+            await asyncio.sleep(0.2)
+        await subscription.unsubscribe()
+        return said
+
+    async def settled(self, workers: int) -> None:
+        """Return once every worker knows how many there are."""
+
+        async def all_know() -> bool:
+            stats = await self.stats()
+            return len(stats) == workers and all(one["resilience"]["workers"] == workers for one in stats.values())
+
+        await eventually(all_know, 30, what=f"{workers} workers know of each other")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """One request: when it began (monotonic seconds), how long it took, and `result`, an error code, or `none`."""
+
+    begin: float
+    seconds: float
+    outcome: str
+
+
+@dataclass
+class Callers:
+    """Keep `concurrency` requests under way, each for one of `slugs`, for as long as they are entered.
+
+    One that is refused waits for a moment, so that it does not spin.
+    """
+
+    bus: FleetBus
+    slugs: Sequence[str]
+    concurrency: int
+    deadline_ms: int = 1000
+    pause: float = 0.05
+    answers: list[Answered] = field(default_factory=list)
+    _running: bool = True
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._call()) for _ in range(self.concurrency)]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._running = False
+        await asyncio.gather(*self._tasks)
+
+    @property
+    def outcomes(self) -> Counter[str]:
+        return Counter(answer.outcome for answer in self.answers)
+
+    async def _call(self) -> None:
+        headers = {DEADLINE_HEADER: str(self.deadline_ms)}
+        while self._running:
+            begin = time.monotonic()
+            try:
+                await self.bus.execute(random.choice(self.slugs), "call", headers=headers)
+                outcome = "result"
+            except DibopError as error:
+                outcome = error.code
+            except (NatsTimeout, NoRespondersError):
+                outcome = "none"
+            self.answers.append(Answered(begin, time.monotonic() - begin, outcome))
+            if outcome != "result":
+                await asyncio.sleep(self.pause * random.uniform(0.5, 1.5))
+
+
+def most_within(times: list[float], seconds: float) -> int:
+    """The most of `times` (ascending) in any window of that length, its beginning included and its end not."""
+    most = first = 0
+    for last, at in enumerate(times):
+        while times[first] <= at - seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
