@@ -10,11 +10,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from shared.contracts.backoff import RetryBackoff
+
 AuthKind = Literal["none", "api_key", "basic", "bearer", "oauth2"]
 Location = Literal["path", "query", "header", "body"]
 ParameterType = Literal["string", "number", "integer", "boolean", "array", "object"]
 BodyEncoding = Literal["json", "form", "multipart", "whole"]
-Backoff = Literal["none", "linear", "exponential"]
 
 
 class AuthPlan(msgspec.Struct, frozen=True, gc=False):
@@ -58,7 +59,7 @@ class ResiliencePlan(msgspec.Struct, frozen=True, gc=False):
     timeout_seconds: float
     max_retries: int
     retry_delay_seconds: float
-    retry_backoff: Backoff
+    retry_backoff: RetryBackoff
     rate_limit_per_minute: int
     circuit_breaker_threshold: int
     circuit_breaker_recovery_seconds: float

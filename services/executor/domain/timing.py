@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
 
-from services.executor.domain.plan import Backoff, ResiliencePlan
+from services.executor.domain.plan import ResiliencePlan
+from shared.contracts.backoff import retry_delay
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import DEADLINE_HEADER, DEFAULT_DEADLINE_MS, MAX_DEADLINE_MS
 
 MIN_TIMEOUT: Final = 0.1
 MAX_TIMEOUT: Final = 300.0
-MAX_DELAY: Final = 60.0
 _DEFAULT_DEADLINE: Final = DEFAULT_DEADLINE_MS / 1000
-_GROWTH: Final[Mapping[Backoff, Callable[[int], float]]] = {
-    "none": lambda _repeat: 1.0,
-    "linear": float,
-    "exponential": lambda repeat: 2.0 ** (repeat - 1),
-}
 
 
 class AttemptTime(msgspec.Struct, frozen=True, gc=False):
@@ -69,14 +63,8 @@ def whole_schedule(resilience: ResiliencePlan, timeout: float | None) -> float:
     for repeat in range(1, attempts):
         if total >= _DEFAULT_DEADLINE:
             break
-        total += retry_delay(resilience, repeat)
+        total += retry_delay(resilience.retry_delay_seconds, resilience.retry_backoff, repeat)
     return min(total, _DEFAULT_DEADLINE)
-
-
-def retry_delay(resilience: ResiliencePlan, repeat: int) -> float:
-    """The delay before repeat number `repeat` (from 1), before jitter."""
-    factor = _GROWTH[resilience.retry_backoff](repeat)
-    return min(resilience.retry_delay_seconds * factor, MAX_DELAY)
 
 
 def attempt_time(resilience: ResiliencePlan, timeout: float | None, left: float) -> AttemptTime:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from services.executor.domain.plan import ResiliencePlan
-from services.executor.domain.timing import MAX_DELAY, retry_delay
 from services.executor.resilience.scripts import MAX_COOLDOWN_MS
+from shared.contracts.backoff import MAX_DELAY_SECONDS, retry_delay
 
 JITTER: Final = 0.25
 
@@ -19,7 +19,8 @@ def jittered_delay(resilience: ResiliencePlan, repeat: int, chance: Callable[[],
     `chance` gives numbers from 0 to 1.
     """
     factor = 1 - JITTER + 2 * JITTER * chance()
-    return min(retry_delay(resilience, repeat) * factor, MAX_DELAY)
+    delay = retry_delay(resilience.retry_delay_seconds, resilience.retry_backoff, repeat)
+    return min(delay * factor, MAX_DELAY_SECONDS)
 
 
 def cooldown_ms(asked_ms: int | None, delay: float) -> int:

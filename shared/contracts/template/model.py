@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from shared.contracts.backoff import RetryBackoff
 from shared.contracts.names import SLUG_PATTERN, TOKEN_PATTERN
 from shared.contracts.template.slugs import slugify
 
@@ -32,7 +33,6 @@ Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH"]
 Location = Literal["query", "path", "header", "body"]
 ValueType = Literal["string", "number", "integer", "boolean", "array", "object"]
 BodyEncoding = Literal["json", "form", "multipart"]
-RetryBackoff = Literal["none", "linear", "exponential"]
 
 METHODS: Final[tuple[str, ...]] = get_args(Method)
 IDEMPOTENT_METHODS: Final = frozenset({"GET", "PUT", "DELETE"})

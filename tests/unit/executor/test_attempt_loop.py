@@ -12,13 +12,13 @@ import pytest
 
 from services.executor import attempts
 from services.executor.attempts import Sender, Sent
-from services.executor.domain.plan import OperationPlan
+from services.executor.domain.plan import OperationPlan, ResiliencePlan
 from services.executor.domain.scope import Scope
-from services.executor.domain.timing import retry_delay
 from services.executor.resilience import guard, turn
 from services.executor.resilience.bulkhead import Bulkhead
 from services.executor.resilience.counters import ResilienceCounters
 from services.executor.resilience.guard import Guard
+from services.executor.resilience.schedule import jittered_delay
 from services.executor.resilience.scopes import OuterRates, hold_of
 from services.executor.resilience.types import Change
 from services.executor.transport.interface import (
@@ -107,7 +107,7 @@ class Pipeline:
         self.clock = Clock()
         for module in (attempts, guard, turn):
             monkeypatch.setattr(module, "monotonic", lambda: self.clock.now)
-        monkeypatch.setattr(attempts, "jittered_delay", retry_delay)
+        monkeypatch.setattr(attempts, "jittered_delay", _without_jitter)
         self.state = MemoryState(self.clock)
         self.watcher = Watcher()
         self.counters = ResilienceCounters()
@@ -144,6 +144,10 @@ class Pipeline:
         with pytest.raises(DibopError) as caught:
             await self.send(**options)
         return caught.value
+
+
+def _without_jitter(plan: ResiliencePlan, repeat: int) -> float:
+    return jittered_delay(plan, repeat, lambda: 0.5)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.executor.domain.plan import ResiliencePlan
-from services.executor.domain.timing import attempt_time, check_timeout, read_deadline, retry_delay, whole_schedule
+from services.executor.domain.timing import attempt_time, check_timeout, read_deadline, whole_schedule
 from shared.contracts.errors import DibopError
 
 
@@ -55,18 +55,6 @@ def test_without_a_deadline_the_whole_schedule_is_the_bound(
     plan: ResiliencePlan, timeout: float | None, seconds: float
 ) -> None:
     assert whole_schedule(plan, timeout) == seconds
-
-
-@pytest.mark.parametrize(
-    ("backoff", "delays"),
-    [("none", [2, 2, 2, 2]), ("linear", [2, 4, 6, 8]), ("exponential", [2, 4, 8, 16])],
-)
-def test_delays_grow_as_the_backoff_says(backoff: str, delays: list[float]) -> None:
-    assert [retry_delay(resilience(delay=2, backoff=backoff), repeat) for repeat in (1, 2, 3, 4)] == delays
-
-
-def test_no_delay_is_over_a_minute() -> None:
-    assert retry_delay(resilience(delay=40), 5) == 60
 
 
 @pytest.mark.parametrize(

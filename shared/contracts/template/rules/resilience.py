@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any, Final, get_args
 
+from shared.contracts.backoff import RetryBackoff, retry_delay
 from shared.contracts.execution import DEFAULT_DEADLINE_MS
-from shared.contracts.template.model import Resilience, RetryBackoff
+from shared.contracts.template.model import Resilience
 from shared.contracts.template.node import Node
 from shared.contracts.template.problems import Problem
 
 WINDOW_SECONDS: Final = 60.5
 """The longest wait for a permit while others wait for none."""
-MAX_DELAY_SECONDS: Final = 60.0
 
 _MOST: Final = 100_000
 _MOST_RETRIES: Final = 10
 _DEADLINE: Final = DEFAULT_DEADLINE_MS / 1000
-_GROWTH: Final[Mapping[RetryBackoff, Callable[[int], float]]] = {
-    "none": lambda _repeat: 1.0,
-    "linear": float,
-    "exponential": lambda repeat: 2.0 ** (repeat - 1),
-}
 
 
 def one_call_could_open_the_circuit(document: Node) -> Iterator[Problem]:
@@ -86,9 +81,9 @@ class _Limits:
         return min(int(self.number("max_retries")), _MOST_RETRIES)
 
     def delay(self, repeat: int) -> float:
-        backoff = next((text for node in self._nodes if (text := node.text("retry_backoff")) in _GROWTH), None)
-        growth = _GROWTH[backoff or _default("retry_backoff")]  # type: ignore[index]  # looked up just now
-        return min(self.number("retry_delay_seconds") * growth(repeat), MAX_DELAY_SECONDS)
+        texts = (node.text("retry_backoff") for node in self._nodes)
+        backoff = next((known for text in texts for known in get_args(RetryBackoff) if known == text), None)
+        return retry_delay(self.number("retry_delay_seconds"), backoff or _default("retry_backoff"), repeat)
 
 
 def _places(document: Node, *names: str) -> Iterator[tuple[Node, _Limits]]:
