@@ -94,6 +94,9 @@ class RedisServer:
     def resume(self) -> None:
         self._process.signal(signal.SIGCONT)
 
+    def signal(self, number: signal.Signals) -> None:
+        self._process.signal(number)
+
     def stop(self) -> None:
         self._process.stop()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import uuid
 from collections.abc import Sequence
 from typing import Final
 
@@ -14,6 +15,7 @@ from services.executor.resilience.state import RedisState
 from services.executor.resilience.types import Ask, Decision, Limits, Outcome, ScopeKey
 
 BEGIN: Final = 1_700_000_000_000_000
+_RUN: Final = uuid.uuid4().hex[:8]
 _numbers = itertools.count()
 
 
@@ -23,7 +25,7 @@ def new_scope(name: str = "acme.1", connector: str | None = None) -> ScopeKey:
 
 
 def new_connector() -> str:
-    return f"acme.c{next(_numbers)}"
+    return f"{_RUN}.c{next(_numbers)}"
 
 
 def ask_for(
@@ -65,7 +67,7 @@ class Workers:
         self.now = BEGIN
         self._url = url
         self._timing = timing or Timing()
-        self._clock = f"clock:{next(_numbers)}"
+        self._clock = f"clock:{new_connector()}"
         self._scripts = load_scripts() if real_time else load_scripts(f"redis.call('LRANGE', '{self._clock}', 0, 1)")
         self._started: list[RedisState] = []
 

@@ -97,7 +97,7 @@ end
 local function write(key)
   local last = redis.call('EXISTS', key) == 1 and granted(key, -1) or 0
   if last <= t then
-    if last + window <= now then redis.call('DEL', key) end
+    if last > 0 and last + window <= now then redis.call('DEL', key) end
     redis.call('RPUSH', key, t)
     last = t
   else

@@ -23,6 +23,7 @@ from services.executor.resilience.types import (
     Limits,
     Outcome,
     ScopeKey,
+    Standing,
     StateUnavailableError,
 )
 
@@ -31,7 +32,7 @@ _log = structlog.get_logger(__name__)
 FLUSH_SECONDS: Final = 0.05
 _PING: Final = packed("PING")
 _MOST_REDIRECTIONS: Final = 4
-_CHECK: Final = Ask(ScopeKey("res:{check}:check"), Limits(1, 1, 1_000), max_wait_ms=0, lease_ms=1_000)
+_CHECK: Final = Ask(ScopeKey("res:{check}:check"), Limits(1_000, 1, 1_000), max_wait_ms=0, lease_ms=1_000)
 
 Wait = Callable[[asyncio.Future[Any]], Awaitable[Any]]
 """How an answer of Redis is waited for."""
@@ -120,6 +121,10 @@ class RedisState:
     async def reset(self, scope: ScopeKey) -> Change | None:
         """Close the circuit of `scope` and end its cooldown; the change, where it was not closed."""
         return scripts.read_change(await self._run(scripts.reset_command(self._scripts, self._timing, scope)), "")
+
+    async def inspect(self, scope: ScopeKey, logs: Sequence[ScopeKey]) -> Standing:
+        """How `scope` stands, and what was granted in `logs`, in their order; all have one connector."""
+        return scripts.read_standing(await self._run(scripts.inspect_command(self._scripts, self._timing, scope, logs)))
 
     async def merge(self, scope: ScopeKey, ages_us: Sequence[int]) -> None:
         """Enter permits that a worker granted by itself into the log of a limit.

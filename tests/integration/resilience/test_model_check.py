@@ -5,7 +5,6 @@ The time is a key that the history moves. `DIBOP_MODEL_HISTORIES` asks for more 
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Iterator
 from typing import Any, Final
@@ -20,6 +19,7 @@ from services.executor.resilience import scripts
 from services.executor.resilience.model import Model
 from services.executor.resilience.scripts import Command, Reply, Script, Timing
 from services.executor.resilience.types import Ask, Decision, Limits, Outcome, ScopeKey
+from tests.support.shared_state import new_connector
 
 HISTORIES: Final = int(os.environ.get("DIBOP_MODEL_HISTORIES", "2000"))
 STEPS: Final = 16
@@ -27,7 +27,6 @@ WINDOW_MS: Final = 3_000
 BEGIN: Final = 1_700_000_000_000_000
 WORKERS: Final = 3
 
-_numbers = itertools.count()
 _SCRIPTS: Final = scripts.load_scripts("redis.call('LRANGE', 'clock', 0, 1)")
 _TIMING: Final = Timing(window_ms=WINDOW_MS)
 _OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "failure", "failure", "neutral")
@@ -67,7 +66,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        tag = f"res:{{acme.c{next(_numbers)}}}"
+        tag = f"res:{{{new_connector()}}}"
         self.scopes = [ScopeKey(f"{tag}:{name}") for name in ("one.1", "one.2", "one.1:op:get")]
         self.further = [ScopeKey(f"{tag}:{name}") for name in ("enterprise", "platform")]
         self.model = Model(WINDOW_MS, BEGIN)
