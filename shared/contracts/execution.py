@@ -66,7 +66,10 @@ class DraftExecutionRequest(msgspec.Struct, forbid_unknown_fields=True, frozen=T
 
 
 class Attempt(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One call of the external system. `error` is a code of the catalogue, in place of a status."""
+    """One call of the external system. `error` is a code of the catalogue, in place of a status.
+
+    `waited_ms` is all that came before it: the delay of a repeat, the wait for a slot and for a permit.
+    """
 
     duration_ms: float
     waited_ms: float

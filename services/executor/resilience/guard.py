@@ -94,7 +94,10 @@ class Guard:
         limits = msgspec.structs.replace(hold.limits, threshold=0)
         ask = Ask(hold.scope, limits, int(left * 1000), 0, hold.outer, hold.connection)
         decision = await self._state.acquire(ask)
-        return decision.wait_ms / 1000 if decision.granted else None
+        if not decision.granted:
+            return None
+        self.counters.permits += 1
+        return decision.wait_ms / 1000
 
     async def confirm(self, hold: Hold, permit: Permit) -> Permit | None:
         """The permit that was waited for, as it is now; None where it is void. Raises `circuit-open`."""
