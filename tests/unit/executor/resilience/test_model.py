@@ -23,7 +23,7 @@ def waits(state: Model, asked: Ask, times: int) -> list[int]:
 
 
 def fail(state: Model, asked: Ask, times: int, outcome: Outcome = "failure") -> list[str | None]:
-    changes = []
+    changes: list[str | None] = []
     for _ in range(times):
         decision = state.acquire(asked)
         assert decision.granted
