@@ -114,8 +114,13 @@ class Turn:
             await self._sleep(wait)
 
     async def report(self, effect: Effect, *, cooldown_ms: int = 0, cause: str = "") -> bool:
-        """Tell how the attempt went; True where that has opened the circuit."""
-        permit, self._permit = self._held(), None
+        """Tell how the attempt went; True where that has opened the circuit.
+
+        There is nothing to tell of one whose time ran out while it asked for another permit.
+        """
+        permit, self._permit = self._permit, None
+        if permit is None:
+            return False
         return await self.guard.report(self._hold, permit, effect, cooldown_ms=cooldown_ms, cause=cause)
 
     def leave_slot(self) -> None:

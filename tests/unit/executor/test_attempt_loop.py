@@ -20,7 +20,7 @@ from services.executor.resilience.counters import ResilienceCounters
 from services.executor.resilience.guard import Guard
 from services.executor.resilience.schedule import jittered_delay
 from services.executor.resilience.scopes import OuterRates, hold_of
-from services.executor.resilience.types import Change
+from services.executor.resilience.types import Ask, Change, Decision
 from services.executor.transport.interface import (
     BeforeSend,
     HttpRequest,
@@ -395,6 +395,30 @@ async def test_a_permit_that_is_not_used_in_time_is_void_and_another_is_taken_on
     sent = await pipe.send()
     assert (sent.response, len(pipe.transport.urls), len(pipe.state.asked)) == (OK, 1, 2)
     assert pipe.counters.permits_void == 1
+
+
+async def test_an_attempt_whose_time_runs_out_while_it_asks_for_another_permit_says_nothing_of_the_circuit(
+    pipe: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = pipe.state.acquire
+
+    async def once(ask: Ask) -> Decision:
+        if pipe.state.asked:
+            await asyncio.Event().wait()
+        return await answer(ask)
+
+    async def send(*_: object, before_send: BeforeSend, **__: object) -> HttpResponse:
+        pipe.clock.now += 0.6
+        waiting = before_send()
+        assert waiting is not None
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(waiting, 0.01)
+        raise TransportTimeout("connect", "Late.", sent=False)
+
+    monkeypatch.setattr(pipe.state, "acquire", once)
+    monkeypatch.setattr(pipe.transport, "send", send)
+    error = await pipe.refused(resilience={"max_retries": 0})
+    assert (error.code, error.outcome, pipe.state.reported) == ("upstream-unreachable", "not_sent", [])
 
 
 async def test_where_the_other_permit_must_be_waited_for_the_attempt_begins_anew(pipe: Pipeline) -> None:
