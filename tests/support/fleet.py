@@ -20,12 +20,13 @@ from nats.aio.msg import Msg
 from nats.errors import NoRespondersError
 from nats.errors import TimeoutError as NatsTimeout
 
+from shared.contracts import subjects
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import DEADLINE_HEADER
 from shared.messaging.bootstrap import bootstrap
 from shared.messaging.connection import connect
 from shared.settings import BusSettings
-from tests.integration.executor.world import Bus
+from tests.integration.executor.world import ENTERPRISE, Bus, read
 from tests.support.polling import eventually, wait_until
 from tests.support.processes import ManagedProcess
 from tests.support.servers import NatsServer, RedisServer
@@ -33,6 +34,8 @@ from tests.support.servers import NatsServer, RedisServer
 REPOSITORY: Final = Path(__file__).parents[2]
 ANSWERS: Final = frozenset({"result", "rate-limited", "deadline-exceeded", "upstream-timeout"})
 """What callers may hear of a limit: a permit may come just before their deadline, or too late."""
+_UNANSWERED_SECONDS: Final = 5.0
+"""After its deadline a request is answered soon, or never."""
 _READY: Final = '"Ready"'
 
 
@@ -83,7 +86,7 @@ class Fleet:
         """Start workers, and return their names once all of them are ready."""
         names = [self.launch() for _ in range(count)]
         for name in names:
-            wait_until(lambda name=name: _READY in self.workers[name].output, 60, what=f"{name} is ready")  # type: ignore[misc]
+            wait_until(lambda name=name: self.is_ready(name), 60, what=f"{name} is ready")  # type: ignore[misc]
         return names
 
     def launch(self) -> str:
@@ -112,8 +115,12 @@ class Fleet:
         """SIGKILL: no goodbye."""
         self.workers.pop(name).kill()
 
+    def is_ready(self, name: str) -> bool:
+        return _READY in self.workers[name].output
+
     def ready(self) -> int:
-        return sum(_READY in worker.output for worker in self.workers.values())
+        """How many workers are."""
+        return sum(self.is_ready(name) for name in self.workers)
 
     def stop(self) -> None:
         for worker in self.workers.values():
@@ -234,7 +241,8 @@ class Callers:
         while self._running:
             begin = time.monotonic()
             try:
-                await self.bus.execute(random.choice(self.slugs), "call", headers=headers)
+                subject = subjects.execute(ENTERPRISE, random.choice(self.slugs), "call")
+                read(await self.bus.raw(subject, b"", headers, seconds=self.deadline_ms / 1000 + _UNANSWERED_SECONDS))
                 outcome = "result"
             except DibopError as error:
                 outcome = error.code

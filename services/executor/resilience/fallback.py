@@ -47,6 +47,7 @@ _LONGEST_PAUSE: Final = 5.0
 _STEADY_SECONDS: Final = 10.0
 """After so long with Redis, its next loss is a new one, and its return is looked for at once."""
 _ANY: Final = ScopeKey("res:{check}:check")
+_TIDY_SECONDS: Final = 60.0
 _CLOSED: Final = Decision(
     False,
     refused="circuit-open",
@@ -131,6 +132,7 @@ class FallbackState:
             self._lose("it does not answer; see whether DIBOP_REDIS_URL is right", _ANY)
         except StateUnavailableError as error:
             self._lose(str(error), _ANY)
+        self._run(self._keep_tidy())
 
     async def stop(self) -> None:
         self._patience.close()
@@ -283,6 +285,11 @@ class FallbackState:
         finally:
             for left in unshared:
                 self._local.put_back(left)
+
+    async def _keep_tidy(self) -> None:
+        while True:
+            await asyncio.sleep(_TIDY_SECONDS)
+            self._local.forget_idle()
 
     def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -28,6 +28,8 @@ from services.executor.resilience.types import (
 )
 
 _IDLE_SECONDS: Final = 600.0
+_OPEN_IDLE_SECONDS: Final = 2 * 3600.0
+"""Longer than any circuit recovers."""
 _SEND: Final = Confirmation("send")
 _VOID: Final = Confirmation("void")
 
@@ -183,7 +185,8 @@ class LocalState:
         now = self._clock()
         for prefix, scope in list(self._scopes.items()):
             scope.log.forget_before(now - self._longest(scope.rate), scope.rate)
-            if not scope.log and not scope.breaker.open and scope.used < now - _IDLE_SECONDS:
+            idle = _OPEN_IDLE_SECONDS if scope.breaker.open else _IDLE_SECONDS
+            if not scope.log and scope.cooldown < now and scope.used < now - idle:
                 del self._scopes[prefix]
 
     # ---- permits ------------------------------------------------------------------------------
