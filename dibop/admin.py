@@ -1,4 +1,4 @@
-"""Commands of registry and publisher as methods, for authors and integrators."""
+"""Commands of registry, publisher and executors as methods, for authors and integrators."""
 
 from __future__ import annotations
 
@@ -86,6 +86,22 @@ class Registry:
 
     async def _ask(self, noun: str, verb: str, body: c.Message, reply: type[Reply]) -> Reply:
         return await self._client.command("registry", self.enterprise, noun, verb, body, reply, timeout=self._timeout)
+
+
+class Executors:
+    """What operators ask of the executors themselves, for the connections of one enterprise."""
+
+    def __init__(self, client: Client, enterprise: str) -> None:
+        self._client = client
+        self.enterprise = enterprise
+
+    async def circuits(self, query: c.ShowCircuits) -> c.Circuits:
+        """Circuits, cooldowns and limits of a connection as they stand."""
+        return await self._client.command("executor", self.enterprise, "circuit", "show", query, c.Circuits)
+
+    async def reset_circuits(self, command: c.ResetCircuits) -> c.CircuitsReset:
+        """Close circuits and end cooldowns; an audit entry says who did."""
+        return await self._client.command("executor", self.enterprise, "circuit", "reset", command, c.CircuitsReset)
 
 
 class Publisher:

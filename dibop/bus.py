@@ -177,9 +177,9 @@ class Bus:
 
 def _nobody_serves(subject: str) -> str:
     plane = subject.partition(".")[0]
-    served_by = {"exec": "executor", "draft": "executor", "registry": "registry", "publisher": "publisher"}
-    if plane in served_by:
-        return f"No {served_by[plane]} is running: nobody listens to {subject}."
+    served_by = {"exec": "executor", "draft": "executor"}
+    if plane in {*served_by, "executor", "registry", "publisher"}:
+        return f"No {served_by.get(plane, plane)} is running: nobody listens to {subject}."
     return f"Nobody listens to {subject}."
 
 

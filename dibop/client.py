@@ -35,7 +35,7 @@ from shared.contracts.execution import (
 from shared.contracts.names import PLATFORM, require_slug, require_token
 
 Reply = TypeVar("Reply", bound=BaseModel)
-Plane = Literal["registry", "publisher"]
+Plane = Literal["registry", "publisher", "executor"]
 
 DEFAULT_DEADLINE_SECONDS: Final = DEFAULT_DEADLINE_MS / 1000
 COMMAND_SECONDS: Final = 30.0

@@ -62,7 +62,9 @@ def list_(
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
-    """List your enterprise's connections. Of secrets at most the last four characters are shown.
+    """List your enterprise's connections and how they do. Of secrets at most the last four characters are shown.
+
+    A connection is degraded while a circuit of it is not closed, and unchecked until something was sent through it.
 
     Example: `dibop connection list openweathermap`
     """
@@ -77,7 +79,7 @@ def list_(
         output.print_json([row.model_dump(mode="json") for row in rows])
         return
     output.print_table(
-        ["connector", "name", "versions", "address", "fields", "made by", "at"],
+        ["connector", "name", "versions", "address", "fields", "health", "since", "made by", "at"],
         [
             (
                 r.connector,
@@ -85,6 +87,8 @@ def list_(
                 r.version_policy,
                 r.origin,
                 ", ".join(f"{name}={value}" for name, value in r.fields.items()),
+                f"{r.health.state} ({r.health.cause})" if r.health.cause else r.health.state,
+                r.health.since,
                 r.created_by,
                 r.created_at,
             )

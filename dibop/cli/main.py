@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from dibop.cli import audit, connection, connector, events, execute, output, stack
+from dibop.cli import audit, circuit, connection, connector, events, execute, output, stack
 from shared.contracts.errors import DibopError
 
 _INTERRUPTED: Final = 130
@@ -25,6 +25,7 @@ app = typer.Typer(
 stack.register(app)
 app.add_typer(connector.app, name="connector")
 app.add_typer(connection.app, name="connection")
+app.add_typer(circuit.app, name="circuit")
 execute.register(app)
 app.add_typer(events.app, name="events")
 app.add_typer(audit.app, name="audit")

@@ -130,9 +130,9 @@ def describe(entry: Mapping[str, Any]) -> str:
 
 _DESCRIBED = frozenset({"path", "name", "item", "problem", "reason", "mend", "allowed"})
 _STYLES: Mapping[str, str] = {
-    **dict.fromkeys(("running", "published", "pass", "ok"), "green"),
-    **dict.fromkeys(("dead", "fail", "problem", "error", "retired"), "red"),
-    **dict.fromkeys(("draft", "skip", "starting", "restarting", "warning", "deprecated"), "yellow"),
+    **dict.fromkeys(("running", "published", "pass", "ok", "healthy", "closed"), "green"),
+    **dict.fromkeys(("dead", "fail", "problem", "error", "retired", "open"), "red"),
+    **dict.fromkeys(("draft", "skip", "starting", "restarting", "warning", "deprecated", "half-open"), "yellow"),
 }
 
 

@@ -16,11 +16,13 @@ from shared.security.sealing import KeyRing, write_private
 ENTERPRISE: Final = "local"
 ADMIN: Final = "local-admin"
 PUBLISHER: Final = "publisher"
+EXECUTOR: Final = "executor"
 _YEAR_SECONDS: Final = 365 * 24 * 3600
 _MONTH_SECONDS: Final = 30 * 24 * 3600
 _PRINCIPALS: Final = {
     ADMIN: (ENTERPRISE, (Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK)),
     PUBLISHER: (PLATFORM, (Role.PUBLISHER,)),
+    EXECUTOR: (PLATFORM, (Role.EXECUTOR,)),
 }
 
 

@@ -102,6 +102,7 @@ def executors(home: Home, assigned: Mapping[str, int], bus: Bus, workers: int) -
         **_shared(home, assigned),
         "DIBOP_REDIS_URL": redis_url(assigned),
         "DIBOP_SEAL_KEYRING_FILE": str(home.key_ring_file),
+        "DIBOP_SERVICE_TOKEN_FILE": str(home.token_file(keys.EXECUTOR)),
         EGRESS_VARIABLE: ",".join(entry for entry in allowed if entry.strip()),
     }
     return [

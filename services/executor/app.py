@@ -13,8 +13,10 @@ import structlog
 from nats.errors import Error as NatsError
 
 from services.executor.attempts import Sender
+from services.executor.audit import AuditTrail
 from services.executor.bus import Intake
 from services.executor.callers import Callers
+from services.executor.control import Control, Controls
 from services.executor.credentials import Vault
 from services.executor.domain.compiling import compile_document
 from services.executor.domain.schemas import SchemaCache
@@ -77,6 +79,7 @@ class Executor:
         self._mirrors: list[KvMirror[Any]] = []
         self._resilience: Resilience | None = None
         self._intake: Intake | None = None
+        self._control: Control | None = None
         self._micro: WorkerService | None = None
 
     @property
@@ -103,6 +106,9 @@ class Executor:
             self.nc, ports, self._callers, max_in_flight=settings.max_in_flight, queue_size=settings.queue_size
         )
         await self._intake.start()
+        audit = AuditTrail(self.nc, settings.service_token_file)
+        self._control = Control(self.nc, self._callers, Controls(ports.resolver, self._resilience.desk, audit))
+        await self._control.start()
         if self._on_loaded is not None:
             self._on_loaded()
         self._micro = WorkerService(
@@ -123,6 +129,8 @@ class Executor:
                 await self._micro.stop()
         except NatsError as error:
             _log.warning("NATS is away while draining", error=str(error))
+        if self._control is not None:
+            await self._control.drain(_STOP_SECONDS)
         if self._intake is not None:
             await self._intake.drain(self._settings.drain_seconds)
         for mirror in self._mirrors:

@@ -23,7 +23,7 @@ class Callers:
 
     def check(self, authorization: str, subject: str) -> None:
         """Refuse with `unauthenticated`, or with `forbidden` where the token is another enterprise's."""
-        principal = self._verified(authorization)
+        principal = self.principal(authorization)
         plane, _, enterprise = subject.split(".")[:3]
         if principal.enterprise == enterprise or (plane == "draft" and Role.PUBLISHER in principal.roles):
             return
@@ -35,7 +35,8 @@ class Callers:
             f"{enterprise!r}. Send it to your own enterprise's subject.",
         )
 
-    def _verified(self, authorization: str) -> Principal:
+    def principal(self, authorization: str) -> Principal:
+        """Whose token it is, or `unauthenticated`."""
         known = self._good.get(authorization)
         now = monotonic()
         if known is not None and now < known[1]:

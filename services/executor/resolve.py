@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Protocol, TypeVar
 
 import msgspec
@@ -11,7 +11,7 @@ from nats.errors import Error as NatsError
 from services.executor.credentials import Vault
 from services.executor.domain.plan import ConnectorPlan, OperationPlan
 from services.executor.domain.request import Target
-from services.executor.domain.resolution import Ask, Found, check_headers, choose
+from services.executor.domain.resolution import Ask, Choice, Found, check_headers, choose
 from services.executor.domain.scope import Scope
 from services.executor.plans import Plans
 from services.executor.resilience.scopes import NO_OUTER_RATES, Hold, OuterRates, hold_of
@@ -62,6 +62,15 @@ class Route(msgspec.Struct, frozen=True, gc=False):
     hold: Hold
 
 
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """What a connection's operations are held to, each scope once; `connection` is a name, None for calls without."""
+
+    owner: str
+    version: str
+    connection: str | None
+    holds: tuple[Hold, ...]
+
+
 class Resolver:
     """Finds routes and remembers them until catalogue or connections change."""
 
@@ -102,15 +111,15 @@ class Resolver:
         ask = read_ask(key)
         check_headers(ask)
         changes = self._changes
-        try:
-            route = await self._route(ask, await self._found(ask, _fetch))
-        except DibopError as error:
-            if error.code not in _MENDED_BY_READING or not is_slug(ask.connector):
-                raise
-            route = await self._route(ask, await self._found(ask, _read))
+        route = await self._surely(ask, self._route)
         if changes == self._changes:
             self._keep(key, ask.connector, route)
         return route
+
+    async def held(self, ask: Ask) -> Held:
+        """What the connection that `ask` means is held to; all of it where `ask.operation` is empty."""
+        check_headers(ask)
+        return await self._surely(ask, self._held)
 
     async def resolve_draft(self, subject: str, draft: DraftExecutionRequest) -> Route:
         """The route of a draft's test, from the document and the credentials that the request carries."""
@@ -128,17 +137,33 @@ class Resolver:
         scope = Scope(ask.enterprise, draft.owner, plan.slug, session, draft=True)
         return Route(DRAFT_VERSION, None, operation, target, hold_of(scope, operation, self._outer))
 
-    async def _route(self, ask: Ask, found: Found) -> Route:
-        choice = choose(
+    async def _surely(self, ask: Ask, make: Callable[[Ask, Found], Awaitable[T]]) -> T:
+        try:
+            return await make(ask, await self._found(ask, _fetch))
+        except DibopError as error:
+            if error.code not in _MENDED_BY_READING or not is_slug(ask.connector):
+                raise
+            return await make(ask, await self._found(ask, _read))
+
+    async def _held(self, ask: Ask, found: Found) -> Held:
+        choice = self._choose(ask, found)
+        plan = await self._plans.get(choice.version.digest)
+        version, scope = choice.version.version, _scope(ask, choice)
+        operations = [_operation(plan, ask, version)] if ask.operation else list(plan.operations.values())
+        holds = {hold.scope.prefix: hold for hold in (hold_of(scope, each, self._outer) for each in operations)}
+        return Held(choice.owner, version, scope.name or None, tuple(sorted(holds.values(), key=lambda h: h.circuit)))
+
+    def _choose(self, ask: Ask, found: Found) -> Choice:
+        return choose(
             ask, found, connectors=lambda: self._connector_names(ask), connections=lambda: self._connection_names(ask)
         )
+
+    async def _route(self, ask: Ask, found: Found) -> Route:
+        choice = self._choose(ask, found)
         plan = await self._plans.get(choice.version.digest)
         operation = _operation(plan, ask, choice.version.version)
         target = self._vault.target_of(plan, choice.version.digest, ask.enterprise, choice.connection)
-        connection = choice.connection
-        scope = Scope(ask.enterprise, choice.owner, ask.connector, None)
-        if connection is not None:
-            scope = msgspec.structs.replace(scope, connection=connection.id, name=connection.name)
+        scope = _scope(ask, choice)
         hold = hold_of(scope, operation, self._outer)
         return Route(choice.version.version, scope.name or None, operation, target, hold)
 
@@ -182,6 +207,13 @@ class Resolver:
         start, length = ask.connector[:1], len(ask.connector)
         alike = [name for name in names if name[0] == start and abs(len(name) - length) <= 3]
         return (alike or names)[:_LOOKALIKES]
+
+
+def _scope(ask: Ask, choice: Choice) -> Scope:
+    connection = choice.connection
+    if connection is None:
+        return Scope(ask.enterprise, choice.owner, ask.connector, None)
+    return Scope(ask.enterprise, choice.owner, ask.connector, connection.id, name=connection.name)
 
 
 def read_ask(key: RouteKey) -> Ask:

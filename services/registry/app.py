@@ -9,11 +9,11 @@ from typing import Final
 
 import structlog
 
-from services.registry.bus import NatsProjections, serve
+from services.registry.bus import HealthMirror, NatsProjections, serve
 from services.registry.handlers import projections
 from services.registry.settings import RegistrySettings
 from services.registry.store import SqlStore
-from shared.contracts.subjects import CONNECTIONS_BUCKET, EVENTS_STREAM, TEMPLATES_BUCKET
+from shared.contracts.subjects import CONNECTIONS_BUCKET, EVENTS_STREAM, HEALTH_BUCKET, TEMPLATES_BUCKET
 from shared.messaging.bootstrap import key_value_stream, object_stream, wait_for_bus
 from shared.messaging.connection import connect
 from shared.messaging.relay import OutboxRelay
@@ -23,7 +23,12 @@ from shared.persistence.migrate import MigrationStatus, require_head, upgrade
 from shared.security.principals import TokenVerifier
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-STREAMS: Final = (EVENTS_STREAM, key_value_stream(CONNECTIONS_BUCKET), object_stream(TEMPLATES_BUCKET))
+STREAMS: Final = (
+    EVENTS_STREAM,
+    key_value_stream(CONNECTIONS_BUCKET),
+    key_value_stream(HEALTH_BUCKET),
+    object_stream(TEMPLATES_BUCKET),
+)
 _REBUILD_WAIT_SECONDS: Final = 10.0
 
 log = structlog.get_logger("registry")
@@ -71,13 +76,14 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
     )
     store = SqlStore(database)
     written = NatsProjections(lambda: service.js)
-    serve(service, store, written)
+    health = HealthMirror(lambda: service.nc)
+    serve(service, store, written, health)
     tasks: list[asyncio.Task[None]] = []
     relays: list[OutboxRelay] = []
 
     async def start() -> None:
         await wait_for_bus(service.nc, STREAMS)
-        await projections.finish(store, written)
+        await asyncio.gather(projections.finish(store, written), health.start())
         relay = OutboxRelay(database, service.js)
         relay.start()
         relays.append(relay)
@@ -89,6 +95,7 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
         await asyncio.gather(*tasks, return_exceptions=True)
         for relay in relays:
             await relay.stop()
+        await health.stop()
 
     service.on_start(start)
     service.on_stop(stop)

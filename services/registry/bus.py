@@ -15,12 +15,13 @@ from nats.js.kv import KeyValue
 from pydantic import BaseModel
 
 from services.registry.handlers import audit, connections, connectors, drafts, versions
-from services.registry.handlers.ports import Caller, ConnectionKey, Projections, Store
+from services.registry.handlers.ports import Caller, ConnectionKey, Health, Projections, Store
 from shared.contracts import commands, subjects
 from shared.contracts.errors import DibopError
-from shared.contracts.projections import CatalogueEntry, ConnectionEntry
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth
 from shared.contracts.template import MAX_TEMPLATE_BYTES
-from shared.messaging.kv import put_if_newer
+from shared.messaging.connection import BusClient
+from shared.messaging.kv import KvMirror, put_if_newer
 from shared.messaging.objects import Documents
 from shared.messaging.service import CommandContext, CommandService
 
@@ -36,7 +37,7 @@ _WRONG_REVISION: Final = frozenset({10071, 10164})
 """The server's codes for "somebody else wrote meanwhile", which nats-py names for updates and not for deletes."""
 
 
-def serve(service: CommandService, store: Store, projections: Projections) -> None:
+def serve(service: CommandService, store: Store, projections: Projections, health: Health) -> None:
     """Answer every command of the registry on `service`."""
 
     def answer(
@@ -82,7 +83,12 @@ def serve(service: CommandService, store: Store, projections: Projections) -> No
         commands.CreateConnection,
         lambda caller, command: connections.create(store, projections, caller, command),
     )
-    answer("connection", "list", commands.ListConnections, lambda caller, query: connections.page(store, caller, query))
+    answer(
+        "connection",
+        "list",
+        commands.ListConnections,
+        lambda caller, query: connections.page(store, health, caller, query),
+    )
     answer(
         "connection",
         "delete",
@@ -91,6 +97,29 @@ def serve(service: CommandService, store: Store, projections: Projections) -> No
     )
     answer("audit", "list", commands.ListAudit, lambda caller, query: audit.page(store, caller, query))
     answer("audit", "append", commands.AppendAudit, lambda caller, command: audit.append(store, caller, command))
+
+
+class HealthMirror:
+    """`services.registry.handlers.ports.Health` over the KV bucket that the executors write."""
+
+    def __init__(self, nc: Callable[[], BusClient]) -> None:
+        self._nc = nc
+        self._mirror: KvMirror[ConnectionHealth] | None = None
+
+    async def start(self) -> None:
+        """Return once every entry that the bucket has is here."""
+        decode = msgspec.json.Decoder(ConnectionHealth).decode
+        self._mirror = KvMirror(self._nc(), subjects.HEALTH_BUCKET, decode)
+        await self._mirror.start()
+
+    async def stop(self) -> None:
+        if self._mirror is not None:
+            await self._mirror.stop()
+
+    def of(self, enterprise: str, connection: str) -> ConnectionHealth | None:
+        if self._mirror is None:
+            return None
+        return self._mirror.get(subjects.health_key(enterprise, connection))
 
 
 class NatsProjections:

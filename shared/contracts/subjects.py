@@ -24,6 +24,7 @@ TEMPLATES_BUCKET: Final = "templates"
 EXECUTORS_QUEUE: Final = "executors"
 EXEC_PATTERN: Final = "exec.v1.*.*.*"
 DRAFT_PATTERN: Final = "draft.v1.*.*.*"
+CONTROL_PATTERN: Final = "executor.v1.*.circuit.*"
 EVENTS_PATTERN: Final = "evt.v1.>"
 RESPONSES_PATTERN: Final = "resp.v1.>"
 
@@ -63,6 +64,11 @@ def registry(enterprise: str, noun: str, verb: str) -> str:
 
 def publisher(enterprise: str, noun: str, verb: str) -> str:
     return f"publisher.v1.{enterprise}.{noun}.{verb}"
+
+
+def executor(enterprise: str, noun: str, verb: str) -> str:
+    """Commands to the executors themselves, beside the operations that they execute."""
+    return f"executor.v1.{enterprise}.{noun}.{verb}"
 
 
 def event(enterprise: str, noun: str, identifier: str, what: str) -> str:

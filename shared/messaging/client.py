@@ -21,6 +21,7 @@ M = TypeVar("M", bound=BaseModel)
 _SERVICES: Final[Mapping[str, str]] = {
     "registry": "registry",
     "publisher": "publisher",
+    "executor": "executor",
     "exec": "executor",
     "execas": "executor",
     "draft": "executor",

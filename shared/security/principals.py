@@ -31,6 +31,8 @@ class Role(StrEnum):
     SERVICE = "service"
     PUBLISHER = "publisher"
     """The publisher itself, which alone adds versions to the registry."""
+    EXECUTOR = "executor"
+    """The executors themselves, which write into the audit log what operators had them do."""
 
 
 class Action(StrEnum):
@@ -48,6 +50,8 @@ class Action(StrEnum):
 
 _AUTHORS: Final = frozenset({Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK})
 _ADMINS: Final = frozenset({Role.ENTERPRISE_ADMIN_SDK, Role.ENTERPRISE_ADMIN})
+_EVERYWHERE: Final = frozenset({Role.PUBLISHER, Role.EXECUTOR})
+"""The platform's own services, which serve every enterprise."""
 
 ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.EDIT_DRAFT: _AUTHORS,
@@ -57,7 +61,7 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.READ: frozenset({*_AUTHORS, *_ADMINS, Role.VIEWER, Role.SERVICE, Role.PUBLISHER}),
     Action.READ_AUDIT: frozenset({Role.PLATFORM_ADMIN, *_ADMINS}),
     Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
-    Action.APPEND_AUDIT: frozenset({Role.PUBLISHER}),
+    Action.APPEND_AUDIT: frozenset({Role.PUBLISHER, Role.EXECUTOR}),
 }
 
 
@@ -72,19 +76,17 @@ class Principal:
     def may(self, action: Action, enterprise: str) -> bool:
         """True where a role that counts in `enterprise` allows `action`.
 
-        Platform Admin and the publisher count everywhere the platform reads and writes (`platform`, and reading
-        in every enterprise); every other role counts in the principal's own enterprise alone, which `platform` is not.
+        Platform Admin counts for `platform`, and for reading in every enterprise; publisher and executor count
+        everywhere; every other role counts in the principal's own enterprise alone, which `platform` is not.
         """
         return bool(self._roles_in(enterprise, action) & ALLOWED[action])
 
     def _roles_in(self, enterprise: str, action: Action) -> frozenset[Role]:
-        roles: set[Role] = set()
-        if Role.PUBLISHER in self.roles:
-            roles.add(Role.PUBLISHER)
+        roles = set(self.roles & _EVERYWHERE)
         if Role.PLATFORM_ADMIN in self.roles and (enterprise == PLATFORM or action in {Action.READ, Action.READ_AUDIT}):
             roles.add(Role.PLATFORM_ADMIN)
         if enterprise == self.enterprise != PLATFORM:
-            roles |= self.roles - {Role.PLATFORM_ADMIN, Role.PUBLISHER}
+            roles |= self.roles - {Role.PLATFORM_ADMIN}
         return frozenset(roles)
 
 

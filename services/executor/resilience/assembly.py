@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from services.executor.resilience.bulkhead import Bulkhead
+from services.executor.resilience.circuits import CircuitDesk
 from services.executor.resilience.counters import ResilienceCounters
 from services.executor.resilience.fallback import LIMIT_TICKS, SUSPECT_TICKS, FallbackState
 from services.executor.resilience.fleet_size import Fleet
@@ -41,6 +42,7 @@ class Resilience:
         self._health = recorder(nc.jetstream(), self._mirror)
         self.counters = ResilienceCounters()
         self.guard = Guard(self._state, self._health, self.counters)
+        self.desk = CircuitDesk(self._shared, self._health, self.counters, settings.rate_window_ms)
         self.bulkhead = Bulkhead(settings.max_in_flight_per_connection)
         self.outer_rates = OuterRates(read_rates(settings.enterprise_rates), read_rates(settings.platform_rates))
 

@@ -10,7 +10,16 @@ from typing import Any, Final
 
 import msgspec
 
-from services.executor.resilience.types import COOLDOWN, Ask, Change, Confirmation, Decision, Outcome, ScopeKey
+from services.executor.resilience.types import (
+    COOLDOWN,
+    Ask,
+    Change,
+    Confirmation,
+    Decision,
+    Outcome,
+    ScopeKey,
+    Standing,
+)
 
 WINDOW_MS: Final = 60_500
 """A minute, and half a second of guard for the way from a grant to the arrival at the external system."""
@@ -38,6 +47,7 @@ class Scripts(msgspec.Struct, frozen=True):
     confirm: Script
     report: Script
     merge: Script
+    inspect: Script
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
@@ -65,7 +75,7 @@ def load_scripts(clock: str = _READ_TIME) -> Scripts:
         source = before + (folder / f"{name}.lua").read_text().replace(_READ_TIME, clock)
         return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
-    return Scripts(load("acquire"), load("confirm"), load("report"), load("merge", ""))
+    return Scripts(load("acquire"), load("confirm"), load("report"), load("merge", ""), load("inspect"))
 
 
 def acquire_command(scripts: Scripts, timing: Timing, ask: Ask, told: int) -> Command:
@@ -94,6 +104,12 @@ def report_command(
 def reset_command(scripts: Scripts, timing: Timing, scope: ScopeKey) -> Command:
     """Close the scope's circuit and end its cooldown."""
     return Command(scripts.report, (f"{scope.prefix}:c",), (0, 0, 0, timing.keep_ms, 0, 0, "reset", 0, ""))
+
+
+def inspect_command(scripts: Scripts, timing: Timing, scope: ScopeKey, logs: Sequence[ScopeKey]) -> Command:
+    """Look at a scope's circuit, and at the permits of `logs`."""
+    keys = (f"{scope.prefix}:c", *(f"{log.prefix}:w" for log in logs))
+    return Command(scripts.inspect, keys, (0, 0, 0, timing.keep_ms, 0, timing.window_ms * 1000))
 
 
 def merge_command(scripts: Scripts, timing: Timing, scope: ScopeKey, ages_us: Sequence[int]) -> Command:
@@ -151,6 +167,20 @@ def read_change(reply: Reply, cause: str) -> Change | None:
     if change == 0:
         return None
     return Change("open", epoch, cause[:_MAX_CAUSE]) if change == 1 else Change("closed", epoch)
+
+
+def read_standing(reply: Reply) -> Standing:
+    state, _, failures, since, left, cause, cooldown, cooldown_cause, *permits = reply
+    return Standing(
+        circuit=("closed", "open", "half-open")[state],
+        failures=failures,
+        since_ms=since // 1000,
+        cause=cause.decode(errors="replace"),
+        retry_after_ms=_milliseconds(left),
+        cooldown_ms=_milliseconds(cooldown),
+        cooldown_cause=cooldown_cause.decode(errors="replace"),
+        permits=tuple(zip(permits[::2], permits[1::2], strict=True)),
+    )
 
 
 def _common(timing: Timing, ask: Ask, told: int) -> tuple[Argument, ...]:

@@ -103,6 +103,23 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     cause: str = ""
 
 
+class Standing(msgspec.Struct, frozen=True, gc=False):
+    """How a scope stands. `since_ms`, `cause` and `retry_after_ms` are of a circuit that is not closed.
+
+    `permits` are of each list that was asked for: how many count in the present window, and how many of them are
+    still to come.
+    """
+
+    circuit: Literal["closed", "open", "half-open"]
+    failures: int
+    since_ms: int
+    cause: str
+    retry_after_ms: int
+    cooldown_ms: int
+    cooldown_cause: str
+    permits: tuple[tuple[int, int], ...] = ()
+
+
 class StateUnavailableError(Exception):
     """Redis did not answer, or refused. The sentence says what happened and what to do about it."""
 

@@ -7,12 +7,24 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from shared.contracts.commands import CreateConnection
+from shared.contracts.commands import ConnectionHealthModel, CreateConnection
 from shared.contracts.errors import DibopError
 from shared.contracts.names import did_you_mean
+from shared.contracts.projections import ConnectionHealth
 from shared.contracts.template import CredentialField, Template, credential_origin
 
 HIDDEN: Final = "••••"
+
+
+def shown_health(found: ConnectionHealth | None) -> ConnectionHealthModel:
+    """Health as people see it; `cause` names the first open circuit's operation where it has one of its own."""
+    if found is None:
+        return ConnectionHealthModel()
+    open_ones = sorted((name, circuit.cause) for name, circuit in found.circuits.items() if circuit.open)
+    name, cause = open_ones[0] if open_ones else ("", "")
+    return ConnectionHealthModel(
+        state=found.state, since=found.since, cause=f"{name}: {cause}" if name and cause else cause or name
+    )
 
 
 def check_fields(template: Template, command: CreateConnection) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import structlog
 
-from services.registry.domain.connections import check_fields, check_origin, visible_fields
+from services.registry.domain.connections import check_fields, check_origin, shown_health, visible_fields
 from services.registry.domain.enterprises import require_enterprise
 from services.registry.domain.pages import fitting
 from services.registry.domain.templates import require_valid
@@ -21,6 +21,7 @@ from services.registry.handlers.ports import (
     ConnectionKey,
     ConnectionRecord,
     Document,
+    Health,
     Projections,
     Store,
     VersionRecord,
@@ -39,6 +40,7 @@ from shared.contracts.commands import (
 from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
 from shared.contracts.names import did_you_mean, is_slug, is_token
+from shared.contracts.projections import ConnectionHealth
 from shared.security.principals import Action
 
 log = structlog.get_logger("registry")
@@ -68,7 +70,7 @@ async def create(store: Store, projections: Projections, caller: Caller, command
     return _shown(record)
 
 
-async def page(store: Store, caller: Caller, query: ListConnections) -> ConnectionPage:
+async def page(store: Store, health: Health, caller: Caller, query: ListConnections) -> ConnectionPage:
     """The enterprise's connections by connector and name; `after` is `<connector>.<name>`, as `next_after` gives it."""
     admit(caller, Action.READ)
     after = None if query.after is None else _read_after(query.after)
@@ -76,7 +78,7 @@ async def page(store: Store, caller: Caller, query: ListConnections) -> Connecti
         found = await work.connections.page(
             caller.enterprise, connector=query.connector, after=after, limit=query.limit + 1
         )
-    rows, more = fitting([_shown(record) for record in found], query.limit)
+    rows, more = fitting([_shown(record, health.of(record.enterprise, record.id)) for record in found], query.limit)
     return ConnectionPage(
         connections=rows, next_after=f"{rows[-1].connector}{_SEPARATOR}{rows[-1].name}" if more else None
     )
@@ -192,7 +194,7 @@ def _is_same(existing: ConnectionRecord, wanted: ConnectionRecord) -> bool:
     )
 
 
-def _shown(record: ConnectionRecord) -> Connection:
+def _shown(record: ConnectionRecord, health: ConnectionHealth | None = None) -> Connection:
     return Connection(
         id=record.id,
         enterprise=record.enterprise,
@@ -204,6 +206,7 @@ def _shown(record: ConnectionRecord) -> Connection:
         fields=visible_fields(record.values, record.sealed, record.masked),
         created_by=record.created_by,
         created_at=record.created_at,
+        health=shown_health(health),
     )
 
 

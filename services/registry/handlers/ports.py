@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 from services.registry.domain.drafts import Revision
 from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, Scope
 from shared.contracts.events import Event
-from shared.contracts.projections import CatalogueEntry, ConnectionEntry, VersionState
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth, VersionState
 from shared.security.principals import Principal
 
 Document: TypeAlias = dict[str, Any]
@@ -217,6 +217,11 @@ class Store(Protocol):
 
     def write(self) -> AbstractAsyncContextManager[Work]:
         """A transaction, committed at the end of the block and rolled back by an exception."""
+
+
+class Health(Protocol):
+    def of(self, enterprise: str, connection: str) -> ConnectionHealth | None:
+        """What the executors last found out about the connection with this id; None where that is nothing yet."""
 
 
 class Projections(Protocol):

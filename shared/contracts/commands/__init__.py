@@ -1,4 +1,4 @@
-"""Commands and queries of registry and publisher, and what comes back.
+"""Commands and queries of registry, publisher and executors, and what comes back.
 
 They go to `<plane>.v1.<enterprise>.<noun>.<verb>`. The enterprise is the subject's, the person is the
 Authorization header's. Bodies are JSON objects; unknown fields are refused.
@@ -8,9 +8,21 @@ from __future__ import annotations
 
 from shared.contracts.commands.audit import AppendAudit, AuditAppended, AuditEntry, AuditPage, ListAudit
 from shared.contracts.commands.base import ConnectorState, Digest, Message, Scope, Slug, TemplateProblem, Token
+from shared.contracts.commands.circuits import (
+    AuditState,
+    Circuit,
+    Circuits,
+    CircuitsReset,
+    CircuitState,
+    LimitOf,
+    LimitUse,
+    ResetCircuits,
+    ShowCircuits,
+)
 from shared.contracts.commands.connections import (
     Connection,
     ConnectionDeleted,
+    ConnectionHealthModel,
     ConnectionPage,
     CreateConnection,
     DeleteConnection,
@@ -48,11 +60,17 @@ __all__ = [
     "AuditAppended",
     "AuditEntry",
     "AuditPage",
+    "AuditState",
     "CatalogueVersionModel",
     "Checklist",
     "ChecklistItem",
+    "Circuit",
+    "CircuitState",
+    "Circuits",
+    "CircuitsReset",
     "Connection",
     "ConnectionDeleted",
+    "ConnectionHealthModel",
     "ConnectionPage",
     "Connector",
     "ConnectorPage",
@@ -66,6 +84,8 @@ __all__ = [
     "DraftSummary",
     "GetDraft",
     "GetVersion",
+    "LimitOf",
+    "LimitUse",
     "ListAudit",
     "ListConnections",
     "ListConnectors",
@@ -74,10 +94,12 @@ __all__ = [
     "PlannedOperation",
     "PublishConnector",
     "Published",
+    "ResetCircuits",
     "RunTest",
     "SaveDraft",
     "Scope",
     "ShowChecklist",
+    "ShowCircuits",
     "ShowConnector",
     "Slug",
     "StageDraft",

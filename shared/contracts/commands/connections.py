@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from shared.contracts.commands.base import Message, Slug, Token
+from shared.contracts.projections import HealthState
 
 
 class CreateConnection(Message):
@@ -24,6 +25,17 @@ class CreateConnection(Message):
     version_policy: str = Field("^1", pattern=r"^(\^\d{1,6}|\d{1,6}\.\d{1,6}\.\d{1,6})$")
 
 
+class ConnectionHealthModel(Message):
+    """How a connection does, as the executors find it. `cause` is what opened a circuit of it, if one is open.
+
+    `since` is None for a connection that nothing was sent through yet.
+    """
+
+    state: HealthState = "unchecked"
+    since: str | None = None
+    cause: str = ""
+
+
 class Connection(Message):
     """A connection as people see it: sensitive fields only as masked tails (`fields`: name to what may be shown)."""
 
@@ -37,6 +49,7 @@ class Connection(Message):
     fields: dict[str, str]
     created_by: str
     created_at: str
+    health: ConnectionHealthModel = Field(default_factory=ConnectionHealthModel)
 
 
 class ListConnections(Message):

@@ -21,7 +21,7 @@ from services.registry.handlers.ports import (
 from shared.contracts.commands import AuditEntry, ConnectorRow
 from shared.contracts.events import Event
 from shared.contracts.names import PLATFORM
-from shared.contracts.projections import CatalogueEntry, ConnectionEntry
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth
 
 Key = tuple[str, str]
 
@@ -37,6 +37,13 @@ class State:
     projected: dict[ConnectionKey, int] = field(default_factory=dict)
     audit: list[AuditRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+
+
+class MemoryHealth(dict[str, ConnectionHealth]):
+    """What executors have found, by connection id."""
+
+    def of(self, _enterprise: str, connection: str) -> ConnectionHealth | None:
+        return self.get(connection)
 
 
 class MemoryStore:

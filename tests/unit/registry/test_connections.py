@@ -11,13 +11,15 @@ from services.registry.handlers.ports import Caller, ConnectionKey
 from services.registry.handlers.projections import finish, rebuild
 from shared.contracts.commands import AddVersion, DeleteConnection, ListConnections, SaveDraft
 from shared.contracts.errors import DibopError
+from shared.contracts.projections import CircuitHealth, ConnectionHealth, HealthState
 from shared.security.principals import Role
 from tests.support.connectors import connection, document
 from tests.unit.registry.conftest import caller
-from tests.unit.registry.fakes import MemoryProjections, MemoryStore
+from tests.unit.registry.fakes import MemoryHealth, MemoryProjections, MemoryStore
 
 KEY = ConnectionKey("acme", "weather", "default")
 DELETE = DeleteConnection(connector="weather")
+NOW = "2026-01-31T09:05:00.123Z"
 
 
 @pytest.fixture
@@ -191,11 +193,34 @@ async def test_lists_are_paged_by_connector_and_name(
     for name in ("a", "b", "c"):
         await connections.create(store, projections, admin, connection(name=name))
 
-    first = await connections.page(store, viewer, ListConnections(limit=2))
-    second = await connections.page(store, viewer, ListConnections(limit=2, after=first.next_after))
+    first = await connections.page(store, MemoryHealth(), viewer, ListConnections(limit=2))
+    second = await connections.page(store, MemoryHealth(), viewer, ListConnections(limit=2, after=first.next_after))
 
     assert [c.name for c in first.connections + second.connections] == ["a", "b", "c"]
     assert (first.next_after, second.next_after) == ("weather.b", None)
-    assert (await connections.page(store, viewer, ListConnections(connector="maps"))).connections == []
+    assert (await connections.page(store, MemoryHealth(), viewer, ListConnections(connector="maps"))).connections == []
     with pytest.raises(DibopError, match="next_after"):
-        await connections.page(store, viewer, ListConnections(after="weather"))
+        await connections.page(store, MemoryHealth(), viewer, ListConnections(after="weather"))
+
+
+@pytest.mark.usefixtures("version")
+async def test_lists_say_how_each_connection_does(
+    store: MemoryStore, projections: MemoryProjections, admin: Caller, viewer: Caller
+) -> None:
+    made = [await connections.create(store, projections, admin, connection(name=name)) for name in ("a", "b", "c")]
+    assert made[0].health.state == "unchecked"
+    circuits = {"": CircuitHealth(False, 2), "now": CircuitHealth(True, 3, "status 503")}
+    health = MemoryHealth()
+    states: tuple[HealthState, ...] = ("degraded", "healthy")
+    for one, state in zip(made[:2], states, strict=True):
+        health[one.id] = ConnectionHealth(
+            one.id, "acme", "weather", one.name, state, 3, NOW, circuits if state == "degraded" else {}
+        )
+
+    listed = (await connections.page(store, health, viewer, ListConnections())).connections
+
+    assert [(c.health.state, c.health.since, c.health.cause) for c in listed] == [
+        ("degraded", NOW, "now: status 503"),
+        ("healthy", NOW, ""),
+        ("unchecked", None, ""),
+    ]
