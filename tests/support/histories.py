@@ -10,7 +10,7 @@ from typing import Any, Final
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from services.executor.resilience import scripts
 from services.executor.resilience.model import Model
@@ -18,7 +18,7 @@ from services.executor.resilience.scripts import Command, Reply, Script, Timing
 from services.executor.resilience.types import Ask, Decision, Limits, Outcome, ScopeKey
 from tests.support.shared_state import new_connector
 
-STEPS: Final = 16
+STEPS: Final = 20
 WINDOW_MS: Final = 3_000
 BEGIN: Final = 1_700_000_000_000_000
 WORKERS: Final = 3
@@ -29,6 +29,8 @@ _OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "failure", "failure", "neutr
 _LIMITS: Final = (Limits(2, 2, 1_000), Limits(3, 1, 5_000), Limits(1, 3, 1_000), Limits(5, 0, 1_000), Limits(0, 2, 700))
 _OUTER: Final = ((), (2,), (3, 4), (0, 1))
 _some = st.integers(0, 11)
+_recent = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5, 8])
+_waits = st.sampled_from([0, 900, 3_000, 90_000, 90_000])
 
 
 class Redis:
@@ -69,6 +71,8 @@ class Histories(RuleBasedStateMachine):
         self.granted: list[tuple[Ask, Decision]] = []
         self.untold: list[dict[ScopeKey, tuple[Ask, int]]] = [{} for _ in range(WORKERS)]
         self.epochs: dict[ScopeKey, int] = {}
+        self.limits = _LIMITS[0]
+        self.outer: tuple[int, ...] = ()
         self.redis.set_clock(BEGIN)
 
     @rule(
@@ -78,16 +82,21 @@ class Histories(RuleBasedStateMachine):
         self.model.now += microseconds
         self.redis.set_clock(self.model.now)
 
-    @rule(
-        worker=_some,
-        scope=_some,
-        limits=st.sampled_from(_LIMITS),
-        outer=st.sampled_from(_OUTER),
-        wait=st.sampled_from([0, 900, 3_000, 90_000]),
-        shared=st.booleans(),
-    )
-    def acquire(self, worker: int, scope: int, limits: Limits, outer: tuple[int, ...], wait: int, shared: bool) -> None:
-        stacked = tuple(zip(self.further, outer, strict=False))
+    @initialize(limits=st.sampled_from(_LIMITS), outer=st.sampled_from(_OUTER))
+    def begin(self, limits: Limits, outer: tuple[int, ...]) -> None:
+        self.limits, self.outer = limits, outer
+
+    @rule(limits=st.sampled_from(_LIMITS), outer=st.sampled_from(_OUTER))
+    def other_limits(self, limits: Limits, outer: tuple[int, ...]) -> None:
+        self.limits, self.outer = limits, outer
+
+    @rule(worker=_some, scope=_some, wait=_waits, shared=st.booleans())
+    def acquire(self, worker: int, scope: int, wait: int, shared: bool) -> None:
+        self._acquire(worker, scope, wait, shared=shared)
+
+    def _acquire(self, worker: int, scope: int, wait: int, *, shared: bool) -> Decision:
+        limits = self.limits
+        stacked = tuple(zip(self.further, self.outer, strict=False))
         if scope % 3 == 2 and shared:  # an operation with a circuit of its own, and the connection's rate
             stacked = ((self.scopes[0], limits.rate), *stacked)
             limits = Limits(0, limits.threshold, limits.recovery_ms)
@@ -100,9 +109,16 @@ class Histories(RuleBasedStateMachine):
             self.granted.append((ask, decision))
             assert decision.epoch == 0 or decision.epoch >= self.epochs.get(ask.scope, 0)
             self.epochs[ask.scope] = max(decision.epoch, self.epochs.get(ask.scope, 0))
+        return decision
+
+    @rule(worker=_some, scope=_some, wait=_waits, outcome=st.sampled_from(_OUTCOMES))
+    def attempt(self, worker: int, scope: int, wait: int, outcome: Outcome) -> None:
+        if self._acquire(worker, scope, wait, shared=False).granted:
+            ask, decision = self.granted[-1]
+            self._report(ask, decision.epoch, outcome)
 
     @precondition(lambda self: self.granted)
-    @rule(which=_some)
+    @rule(which=_recent)
     def confirm(self, which: int) -> None:
         ask, decision = self.granted[-1 - which % len(self.granted)]
         reply = self.redis.run(scripts.confirm_command(_SCRIPTS, _TIMING, ask, decision))
@@ -111,7 +127,7 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.granted)
     @rule(
         worker=_some,
-        which=_some,
+        which=_recent,
         outcome=st.sampled_from(_OUTCOMES),
         cooldown=st.sampled_from([0, 0, 0, 700, 65_000, 9_000_000]),
     )
@@ -121,7 +137,7 @@ class Histories(RuleBasedStateMachine):
         self._report(ask, decision.epoch, outcome, told, cooldown)
 
     @precondition(lambda self: self.granted)
-    @rule(worker=_some, which=_some)
+    @rule(worker=_some, which=_recent)
     def report_later(self, worker: int, which: int) -> None:
         ask, decision = self.granted[-1 - which % len(self.granted)]
         if ask.limits.threshold and not decision.probe:

@@ -12,58 +12,53 @@ local COOLDOWN_LONGEST = 60 * 1000000
 
 if not passable() then return circuit_open() end
 
-local function rate_of(i) return tonumber(ARGV[i + 6]) end
+-- Of each list with a limit: permits per window, length, last time (0 where it is empty).
+local rate, held, last = {}, {}, {}
 
-local function length(key)
-  local held = redis.pcall('LLEN', key)
-  if type(held) == 'number' then return held end
-  drop(key)
+local function granted(i, index)
+  local time = instant(call('LINDEX', KEYS[i], index))
+  if time then return time end
+  drop(KEYS[i])
+  held[i], last[i] = 0, 0
   return 0
 end
 
-local function granted(key, index)
-  local time = instant(redis.call('LINDEX', key, index))
-  if not time then drop(key) end
-  return time
+for i = 2, #KEYS do
+  rate[i] = tonumber(ARGV[i + 6])
+  if rate[i] > 0 then
+    held[i], last[i] = redis.pcall('LLEN', KEYS[i]), 0
+    if type(held[i]) ~= 'number' then
+      drop(KEYS[i])
+      held[i] = 0
+    end
+    if held[i] > 0 then last[i] = granted(i, -1) end
+  end
 end
 
--- The scope's own list: first come, first served, so nothing is granted before what was granted last, and the
--- permit `rate` back must be a window ago.
-local function after_own(key, rate, t)
-  local held = length(key)
-  if held == 0 then return t end
-  local last = granted(key, -1)
-  if not last then return t end
-  t = math.max(t, last)
-  if held < rate then return t end
-  local first = granted(key, held - rate)
-  if not first then return t end
-  return math.max(t, first + window)
+-- The permit `rate` back must be a window ago.
+local function after_rate(i, t)
+  if held[i] < rate[i] then return t end
+  return max(t, granted(i, held[i] - rate[i]) + window)
 end
 
 -- A list further out: others' waiters may hold later times already, and must not delay this one, which goes to the
 -- earliest gap. Each run of `rate` permits within one window forbids the times that would make it rate + 1: from less
--- than a window before its end to less than a window after its start. These intervals ascend, so one pass will
--- do; and where the list ends before t, only the last interval can hold it.
-local function after_others(key, rate, t)
-  local held = length(key)
-  if held < rate then return t end
-  local last = granted(key, -1)
-  if not last then return t end
-  if last <= t then
-    local first = granted(key, held - rate)
-    return first and math.max(t, first + window) or t
-  end
-  local times = redis.call('LRANGE', key, 0, -1)
-  for i = 1, held do
-    times[i] = instant(times[i])
-    if not times[i] then
-      drop(key)
+-- than a window before its end to less than a window after its start. These intervals ascend, so one pass will do;
+-- and where the list ends before t, only the last interval can hold it.
+local function gap(i, t)
+  if held[i] < rate[i] then return t end
+  if last[i] <= t then return after_rate(i, t) end
+  local times = call('LRANGE', KEYS[i], 0, -1)
+  for n = 1, held[i] do
+    times[n] = instant(times[n])
+    if not times[n] then
+      drop(KEYS[i])
+      held[i], last[i] = 0, 0
       return t
     end
   end
-  for i = 1, held - rate + 1 do
-    local first, final = times[i], times[i + rate - 1]
+  for n = 1, held[i] - rate[i] + 1 do
+    local first, final = times[n], times[n + rate[i] - 1]
     if final - first < window and t > final - window and t < first + window then t = first + window end
   end
   return t
@@ -71,8 +66,9 @@ end
 
 local t, limit = now, 0
 if cooldown > t then t, limit = cooldown, 1 end
-if rate_of(2) > 0 then
-  local later = after_own(KEYS[2], rate_of(2), t)
+if rate[2] > 0 then
+  -- The scope's own list: first come, first served, so nothing is granted before what was granted last.
+  local later = after_rate(2, max(t, last[2]))
   if later > t then t, limit = later, 2 end
 end
 -- A later time pleases the scope's own list still, but not every other list: ask again until none objects.
@@ -80,8 +76,8 @@ local moved = #KEYS > 2
 while moved do
   moved = false
   for i = 3, #KEYS do
-    if rate_of(i) > 0 then
-      local later = after_others(KEYS[i], rate_of(i), t)
+    if rate[i] > 0 then
+      local later = gap(i, t)
       if later > t then t, limit, moved = later, i, true end
     end
   end
@@ -90,33 +86,33 @@ end
 local wait = t - now
 if wait > longest or cooldown - now > COOLDOWN_LONGEST then
   renew()
-  return {2, repaired, wait, limit, limit == 1 and redis.call('HGET', KEYS[1], 'w') or ''}
+  return {2, repaired, wait, limit, limit == 1 and call('HGET', KEYS[1], 'w') or ''}
 end
 
 -- From here on everything is granted, and written.
-local function write(key)
-  local last = redis.call('EXISTS', key) == 1 and granted(key, -1) or 0
-  if last <= t then
-    if last > 0 and last + window <= now then redis.call('DEL', key) end
-    redis.call('RPUSH', key, t)
-    last = t
-  else
-    local times, i = redis.call('LRANGE', key, 0, -1), 1
-    while (instant(times[i]) or 0) <= t do i = i + 1 end
-    redis.call('LINSERT', key, 'BEFORE', times[i], t)
-  end
-  -- What is a window old binds nothing any more. Two go for each that comes, so that the list shrinks to what a window
-  -- holds, and no call pays for all.
-  for _ = 1, 2 do
-    local first = instant(redis.call('LINDEX', key, 0)) or 0
-    if first + window > now then break end
-    redis.call('LPOP', key)
-  end
-  redis.call('PEXPIRE', key, math.ceil((last - now + window) / 1000))
-end
-
 for i = 2, #KEYS do
-  if rate_of(i) > 0 then write(KEYS[i]) end
+  local key = KEYS[i]
+  if rate[i] > 0 then
+    if last[i] > 0 and last[i] + window <= now then
+      call('DEL', key)
+      held[i] = 0
+    end
+    if last[i] <= t then
+      call('RPUSH', key, t)
+      last[i] = t
+    else
+      local times, n = call('LRANGE', key, 0, -1), 1
+      while (instant(times[n]) or 0) <= t do n = n + 1 end
+      call('LINSERT', key, 'BEFORE', times[n], t)
+    end
+    -- What is a window old binds nothing any more. Two go for each that comes, so that the list shrinks to what a
+    -- window holds, and no call pays for all.
+    for _ = 1, math.min(held[i] + 1 - rate[i], 2) do
+      if (instant(call('LINDEX', key, 0)) or 0) + window > now then break end
+      call('LPOP', key)
+    end
+    call('PEXPIRE', key, math.ceil((last[i] - now + window) / 1000))
+  end
 end
 
 local probe = 0
@@ -124,9 +120,9 @@ if threshold > 0 then
   if state ~= CLOSED then
     -- Recovery has passed, or the last probe's lease: this attempt is the probe, and its epoch the only one that counts.
     probe, state, ends = 1, HALF_OPEN, t + lease
-    redis.call('HSET', KEYS[1], 's', HALF_OPEN, 'e', next_epoch(), 'u', ends)
+    call('HSET', KEYS[1], 's', HALF_OPEN, 'e', next_epoch(), 'u', ends)
   elseif epoch == 0 then
-    redis.call('HSET', KEYS[1], 'e', next_epoch())
+    call('HSET', KEYS[1], 'e', next_epoch())
   end
 end
 renew()

@@ -14,6 +14,7 @@
 -- ARGV[1..5] of each script: threshold, recovery, lease, keep (milliseconds that an idle scope is remembered beyond
 -- what its circuit needs), and the epoch of successes that the worker had not told yet (0: there are none).
 
+local call, max = redis.call, math.max
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local threshold, recovery, lease = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -26,41 +27,43 @@ local HORIZON = now + 86400 * 1000000
 local repaired = ''
 
 local function drop(key)
-  redis.call('DEL', key)
+  call('DEL', key)
   repaired = repaired .. key .. ' '
 end
 
 local function instant(text)
   local time = tonumber(text)
-  if time and time >= 0 and time <= HORIZON and time == math.floor(time) then return time end
+  if time and time >= 0 and time <= HORIZON and time % 1 == 0 then return time end
   return nil
 end
 
 local state, epoch, failures, ends, since, cooldown = 0, 0, 0, 0, 0, 0
 
-local function read_circuit()
-  local raw = redis.pcall('HMGET', KEYS[1], 's', 'e', 'f', 'u', 'o', 'd')
-  if raw.err then return false end
-  for i = 1, 6 do
-    raw[i] = instant(raw[i] or 0)
-    if not raw[i] then return false end
+local raw = redis.pcall('HMGET', KEYS[1], 's', 'e', 'f', 'u', 'o', 'd')
+local sound = not raw.err
+for i = 1, sound and 6 or 0 do
+  if raw[i] then
+    raw[i] = instant(raw[i])
+    sound = sound and raw[i]
+  else
+    raw[i] = 0
   end
-  if raw[1] > HALF_OPEN or (raw[2] == 0 and (raw[1] > 0 or raw[3] > 0)) then return false end
-  state, epoch, failures, ends, since, cooldown = raw[1], raw[2], raw[3], raw[4], raw[5], raw[6]
-  return true
 end
-
-if not read_circuit() then drop(KEYS[1]) end
+if sound and raw[1] <= HALF_OPEN and (raw[2] > 0 or raw[1] + raw[3] == 0) then
+  state, epoch, failures, ends, since, cooldown = unpack(raw)
+else
+  drop(KEYS[1])
+end
 
 -- Two changes within one microsecond, or a clock that went back after a failover, still get a higher epoch.
 local function next_epoch()
-  epoch = math.max(now, epoch + 1)
+  epoch = max(now, epoch + 1)
   return epoch
 end
 
 local function tell_success(of_epoch)
   if state == CLOSED and failures > 0 and of_epoch == epoch then
-    redis.call('HDEL', KEYS[1], 'f')
+    call('HDEL', KEYS[1], 'f')
     failures = 0
   end
 end
@@ -71,8 +74,8 @@ if told > 0 and threshold > 0 then tell_success(told) end
 
 -- A circuit that is forgotten is closed: it must outlive its recovery, its probe's lease and its cooldown.
 local function renew()
-  local needed = math.max(recovery + lease, ends - now) + math.max(cooldown - now, 0)
-  redis.call('PEXPIRE', KEYS[1], keep + math.ceil(needed / 1000))
+  local needed = max(recovery + lease, ends - now) + max(cooldown - now, 0)
+  call('PEXPIRE', KEYS[1], keep + math.ceil(needed / 1000))
 end
 
 -- Closed, as far as an attempt is concerned that asks now: not open, and no probe of someone else's under way.
@@ -82,5 +85,5 @@ end
 
 local function circuit_open()
   renew()
-  return {1, repaired, ends - now, now - since, redis.call('HGET', KEYS[1], 'k') or ''}
+  return {1, repaired, ends - now, now - since, call('HGET', KEYS[1], 'k') or ''}
 end

@@ -19,12 +19,12 @@ if cooldown > permit then
   if probe then
     -- The holder comes back for another permit; until then the probe is anyone's.
     ends = now
-    redis.call('HSET', KEYS[1], 's', OPEN, 'e', next_epoch(), 'u', ends)
+    call('HSET', KEYS[1], 's', OPEN, 'e', next_epoch(), 'u', ends)
   end
   renew()
   return {2, repaired}
 end
 
-if threshold > 0 and epoch == 0 then redis.call('HSET', KEYS[1], 'e', next_epoch()) end
+if threshold > 0 and epoch == 0 then call('HSET', KEYS[1], 'e', next_epoch()) end
 renew()
 return {0, repaired, threshold > 0 and epoch or 0, probe and 1 or 0}

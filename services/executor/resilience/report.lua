@@ -11,25 +11,25 @@ local change = NONE
 
 local function open()
   state, ends = OPEN, now + recovery
-  redis.call('HSET', KEYS[1], 's', OPEN, 'e', next_epoch(), 'u', ends, 'k', cause)
+  call('HSET', KEYS[1], 's', OPEN, 'e', next_epoch(), 'u', ends, 'k', cause)
 end
 
 local function close()
   state, ends = CLOSED, 0
-  redis.call('HDEL', KEYS[1], 's', 'f', 'u', 'o', 'k')
-  redis.call('HSET', KEYS[1], 'e', next_epoch())
+  call('HDEL', KEYS[1], 's', 'f', 'u', 'o', 'k')
+  call('HSET', KEYS[1], 'e', next_epoch())
 end
 
 -- The external system's word counts whatever has become of the circuit, and is never shortened.
 if pause > 0 and now + pause > cooldown then
   cooldown = now + pause
-  redis.call('HSET', KEYS[1], 'd', cooldown, 'w', cause)
+  call('HSET', KEYS[1], 'd', cooldown, 'w', cause)
 end
 
 if outcome == 'reset' then
   if state ~= CLOSED then change = RESTORED end
   if epoch > 0 then close() end
-  redis.call('HDEL', KEYS[1], 'd', 'w')
+  call('HDEL', KEYS[1], 'd', 'w')
   cooldown = 0
 elseif threshold > 0 and epoch > 0 and mine == epoch then
   -- Only reports of the present epoch count: what began before the last change says nothing about now.
@@ -37,10 +37,10 @@ elseif threshold > 0 and epoch > 0 and mine == epoch then
     tell_success(mine)
   elseif state == CLOSED and outcome == 'failure' then
     failures = failures + 1
-    redis.call('HSET', KEYS[1], 'f', failures)
+    call('HSET', KEYS[1], 'f', failures)
     if failures >= threshold then
-      redis.call('HDEL', KEYS[1], 'f')
-      redis.call('HSET', KEYS[1], 'o', now)
+      call('HDEL', KEYS[1], 'f')
+      call('HSET', KEYS[1], 'o', now)
       open()
       change = OPENED
     end
@@ -52,7 +52,7 @@ elseif threshold > 0 and epoch > 0 and mine == epoch then
   elseif state == HALF_OPEN then
     -- A neutral probe proved nothing: the next acquire may probe at once.
     state, ends = OPEN, now
-    redis.call('HSET', KEYS[1], 's', OPEN, 'e', next_epoch(), 'u', ends)
+    call('HSET', KEYS[1], 's', OPEN, 'e', next_epoch(), 'u', ends)
   end
 end
 renew()
