@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from docs.cases import BEHAVIOURS, marked_tests, without_test
 from services.executor.settings import ExecutorSettings
 from services.publisher.settings import PublisherSettings
 from services.registry.settings import RegistrySettings
@@ -20,7 +22,8 @@ from shared.contracts.template import json_schema
 from shared.security.principals import ALLOWED, Action, Role
 from shared.settings import BusSettings
 
-REFERENCE: Final = Path(__file__).parent / "reference"
+DOCS: Final = Path(__file__).parent
+REFERENCE: Final = DOCS / "reference"
 NOTE: Final = "<!-- Written by `make docs` from the code; change it there. -->\n\n"
 
 
@@ -92,30 +95,56 @@ def events() -> str:
     return "# Events\n\n" + NOTE + table(("noun", "what happened", "subject"), rows)
 
 
+def cases() -> str:
+    found = marked_tests()
+    rows = [
+        (str(number), behaviour, "<br>".join(f"`{test}`" for test in found.get(number, ())))
+        for number, behaviour in BEHAVIOURS.items()
+    ]
+    return table(("case", "behaviour", "tests"), rows)
+
+
+def resilience() -> str:
+    """The page as it is written by hand, with its table of cases."""
+    text = (DOCS / "resilience.md").read_text()
+    return _CASES.sub(lambda match: f"{match[1]}\n{cases()}\n{match[2]}", text)
+
+
 def template_schema() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
+_CASES: Final = re.compile(r"(<!-- cases: begin[^\n]*-->\n).*(<!-- cases: end -->)", re.DOTALL)
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
-    "errors.md": errors,
-    "events.md": events,
-    "roles.md": roles,
-    "settings.md": settings,
-    "template.schema.json": template_schema,
+    "reference/errors.md": errors,
+    "reference/events.md": events,
+    "reference/roles.md": roles,
+    "reference/settings.md": settings,
+    "reference/template.schema.json": template_schema,
+    "resilience.md": resilience,
 }
 
 
 def main(arguments: Sequence[str]) -> int:
-    stale = [name for name, make in PAGES.items() if not _current(REFERENCE / name, make())]
+    stale = [name for name, make in PAGES.items() if not _current(DOCS / name, make())]
     if "--check" in arguments:
-        for name in stale:
-            print(f"docs/reference/{name} is not current: run `make docs`", file=sys.stderr)
-        return 1 if stale else 0
+        return _check(stale)
     REFERENCE.mkdir(exist_ok=True)
     for name in stale:
-        (REFERENCE / name).write_text(PAGES[name]())
-        print(f"wrote docs/reference/{name}")
+        (DOCS / name).write_text(PAGES[name]())
+        print(f"wrote docs/{name}")
     return 0
+
+
+def _check(stale: Sequence[str]) -> int:
+    problems = [f"docs/{name} is not current: run `make docs`" for name in stale]
+    untested = without_test(marked_tests())
+    if untested:
+        numbers = ", ".join(map(str, untested))
+        problems.append(f"no test carries @pytest.mark.case({numbers}): mark the one that holds it, or write it")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    return 1 if problems else 0
 
 
 def _current(path: Path, text: str) -> bool:
