@@ -26,9 +26,7 @@ async def upstream() -> AsyncIterator[FaultServer]:
 
 
 @pytest.fixture
-def settings(
-    nats_url: str, redis_url: str, upstream: FaultServer, tmp_path: Path, tokens: Tokens
-) -> ExecutorSettings:
+def settings(nats_url: str, redis_url: str, upstream: FaultServer, tmp_path: Path, tokens: Tokens) -> ExecutorSettings:
     return ExecutorSettings(
         nats_url=nats_url,
         redis_url=redis_url,
