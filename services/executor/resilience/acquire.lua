@@ -3,17 +3,17 @@
 -- KEYS[2] holds the permits of the scope, KEYS[3..] those of limits further out: lists of granted times, ascending.
 -- ARGV[6] longest wait, ARGV[7] window, ARGV[8..] permits per window of KEYS[2..] (0: unlimited, no list).
 --
--- Answers {0, repaired, wait, time, epoch, probe, failures},
+-- Answers {0, repaired, time, epoch, wait, probe, failures}, without the last three where all are 0,
 --         {1, repaired, retry after, open since, cause}     the circuit is open, or half-open with a probe under way
 --      or {2, repaired, wait, limit, cause}                 limit: index in KEYS, or 1 for the cooldown.
 
 local longest, window = tonumber(ARGV[6]), tonumber(ARGV[7])
 local COOLDOWN_LONGEST = 60 * 1000000
 
-if not passable() then return circuit_open() end
+if threshold > 0 and state ~= CLOSED and now < ends then return circuit_open() end
 
--- Of each list with a limit: permits per window, length, last time (0 where it is empty).
-local rate, held, last = {}, {}, {}
+-- Of each list with a limit: permits per window, length, last time (0 where it is empty), and the time `rate` back.
+local rate, held, last, first = {}, {}, {}, {}
 
 local function granted(i, index)
   local time = instant(call('LINDEX', KEYS[i], index))
@@ -38,7 +38,8 @@ end
 -- The permit `rate` back must be a window ago.
 local function after_rate(i, t)
   if held[i] < rate[i] then return t end
-  return max(t, granted(i, held[i] - rate[i]) + window)
+  first[i] = granted(i, held[i] - rate[i])
+  return max(t, first[i] + window)
 end
 
 -- A list further out: others' waiters may hold later times already, and must not delay this one, which goes to the
@@ -58,8 +59,8 @@ local function gap(i, t)
     end
   end
   for n = 1, held[i] - rate[i] + 1 do
-    local first, final = times[n], times[n + rate[i] - 1]
-    if final - first < window and t > final - window and t < first + window then t = first + window end
+    local from, to = times[n], times[n + rate[i] - 1]
+    if to - from < window and t > to - window and t < from + window then t = from + window end
   end
   return t
 end
@@ -93,25 +94,19 @@ end
 for i = 2, #KEYS do
   local key = KEYS[i]
   if rate[i] > 0 then
-    if last[i] > 0 and last[i] + window <= now then
-      call('DEL', key)
-      held[i] = 0
-    end
     if last[i] <= t then
       call('RPUSH', key, t)
-      last[i] = t
+      -- Kept until two windows from now, said once in each window: what comes later in the same one needs no more.
+      if math.floor(last[i] / window) < math.floor(t / window) then
+        call('PEXPIRE', key, math.ceil((t - now + 2 * window) / 1000))
+      end
     else
       local times, n = call('LRANGE', key, 0, -1), 1
       while (instant(times[n]) or 0) <= t do n = n + 1 end
       call('LINSERT', key, 'BEFORE', times[n], t)
     end
-    -- What is a window old binds nothing any more. Two go for each that comes, so that the list shrinks to what a
-    -- window holds, and no call pays for all.
-    for _ = 1, math.min(held[i] + 1 - rate[i], 2) do
-      if (instant(call('LINDEX', key, 0)) or 0) + window > now then break end
-      call('LPOP', key)
-    end
-    call('PEXPIRE', key, math.ceil((last[i] - now + window) / 1000))
+    -- What is a window old binds nothing any more.
+    if first[i] and first[i] + window <= now then call('LTRIM', key, held[i] - rate[i] + 1, -1) end
   end
 end
 
@@ -126,4 +121,6 @@ if threshold > 0 then
   end
 end
 renew()
-return {0, repaired, wait, t, threshold > 0 and epoch or 0, probe, failures}
+if threshold == 0 then epoch = 0 end
+if wait + probe + failures == 0 then return {0, repaired, t, epoch} end
+return {0, repaired, t, epoch, wait, probe, failures}

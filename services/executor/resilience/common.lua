@@ -9,6 +9,7 @@
 --   k  what opened it
 --   d  when the cooldown ends
 --   w  what set the cooldown
+--   x  when the key expires
 -- Times and durations are microseconds (below 2^53, so that Lua's numbers hold them exactly), but for `keep`.
 --
 -- ARGV[1..5] of each script: threshold, recovery, lease, keep (milliseconds that an idle scope is remembered beyond
@@ -18,7 +19,7 @@ local call, max = redis.call, math.max
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local threshold, recovery, lease = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local keep, told = tonumber(ARGV[4]), tonumber(ARGV[5])
+local keep, told = ARGV[4] * 1000, tonumber(ARGV[5])
 local CLOSED, OPEN, HALF_OPEN = 0, 1, 2
 
 -- Nothing here reaches further than a day ahead. What does, or is no whole number, was not written by these scripts:
@@ -37,11 +38,11 @@ local function instant(text)
   return nil
 end
 
-local state, epoch, failures, ends, since, cooldown = 0, 0, 0, 0, 0, 0
+local state, epoch, failures, ends, since, cooldown, expires = 0, 0, 0, 0, 0, 0, 0
 
-local raw = redis.pcall('HMGET', KEYS[1], 's', 'e', 'f', 'u', 'o', 'd')
+local raw = redis.pcall('HMGET', KEYS[1], 's', 'e', 'f', 'u', 'o', 'd', 'x')
 local sound = not raw.err
-for i = 1, sound and 6 or 0 do
+for i = 1, sound and 7 or 0 do
   if raw[i] then
     raw[i] = instant(raw[i])
     sound = sound and raw[i]
@@ -50,7 +51,7 @@ for i = 1, sound and 6 or 0 do
   end
 end
 if sound and raw[1] <= HALF_OPEN and (raw[2] > 0 or raw[1] + raw[3] == 0) then
-  state, epoch, failures, ends, since, cooldown = unpack(raw)
+  state, epoch, failures, ends, since, cooldown, expires = unpack(raw)
 else
   drop(KEYS[1])
 end
@@ -72,15 +73,14 @@ end
 -- whatever it says now.
 if told > 0 and threshold > 0 then tell_success(told) end
 
--- A circuit that is forgotten is closed: it must outlive its recovery, its probe's lease and its cooldown.
+-- A circuit that is forgotten is closed: it must outlive its recovery, its probe's lease and its cooldown, by `keep`.
+-- It is kept for half as long again, so that few calls need to say so.
 local function renew()
-  local needed = max(recovery + lease, ends - now) + max(cooldown - now, 0)
-  call('PEXPIRE', KEYS[1], keep + math.ceil(needed / 1000))
-end
-
--- Closed, as far as an attempt is concerned that asks now: not open, and no probe of someone else's under way.
-local function passable()
-  return threshold == 0 or state == CLOSED or now >= ends
+  if epoch + cooldown == 0 then return end
+  local needed = now + keep + max(recovery + lease, ends - now) + max(cooldown - now, 0)
+  if expires >= needed then return end
+  call('HSET', KEYS[1], 'x', needed + keep / 2)
+  call('PEXPIRE', KEYS[1], math.ceil((needed + keep / 2 - now) / 1000))
 end
 
 local function circuit_open()

@@ -28,5 +28,5 @@ redis.call('DEL', KEYS[1])
 if #times == 0 then return {0, repaired} end
 table.sort(times)
 for i = 1, #times, 1000 do redis.call('RPUSH', KEYS[1], unpack(times, i, math.min(i + 999, #times))) end
-redis.call('PEXPIRE', KEYS[1], math.ceil((times[#times] - now + window) / 1000))
+redis.call('PEXPIRE', KEYS[1], math.ceil((times[#times] - now + 2 * window) / 1000))
 return {#times, repaired}

@@ -126,7 +126,9 @@ def repaired_keys(reply: Reply) -> list[str]:
 def read_decision(reply: Reply, ask: Ask) -> Decision:
     code = reply[0]
     if code == 0:
-        _, _, wait, at, epoch, probe, failures = reply
+        if len(reply) == 4:
+            return Decision(True, at=reply[2], epoch=reply[3])
+        _, _, at, epoch, wait, probe, failures = reply
         return Decision(True, wait_ms=_milliseconds(wait), at=at, epoch=epoch, probe=probe == 1, failures=failures)
     if code == 1:
         _, _, left, since, cause = reply

@@ -55,7 +55,8 @@ def test_a_report_caps_the_cooldown_and_shortens_the_cause() -> None:
 @pytest.mark.parametrize(
     ("reply", "decision"),
     [
-        ([0, b"", 1_001, 123, 45, 1, 2], Decision(True, wait_ms=2, at=123, epoch=45, probe=True, failures=2)),
+        ([0, b"", 123, 45, 1_001, 1, 2], Decision(True, wait_ms=2, at=123, epoch=45, probe=True, failures=2)),
+        ([0, b"", 123, 45], Decision(True, at=123, epoch=45)),
         (
             [1, b"", 7_000, 9_999, b"status 503"],
             Decision(False, refused="circuit-open", retry_after_ms=100, since_ms=9, cause="status 503"),
