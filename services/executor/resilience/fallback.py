@@ -24,6 +24,7 @@ from services.executor.resilience.local import LocalState
 from services.executor.resilience.on_loss import OnLoss
 from services.executor.resilience.patience import GivenUpError, Patience
 from services.executor.resilience.types import (
+    PLACE,
     Ask,
     Change,
     Confirmation,
@@ -55,8 +56,6 @@ _CLOSED: Final = Decision(
     cause="Redis is away, and nothing is to be sent without it",
     local=True,
 )
-_PLACE: Final = -1
-"""The epoch of a permit that is none yet: a place in the worker's own queue, to ask the shared state after."""
 
 _log = structlog.get_logger(__name__)
 
@@ -159,7 +158,7 @@ class FallbackState:
 
     async def confirm(self, ask: Ask, decision: Decision) -> Confirmation:
         """Never raises."""
-        if decision.epoch == _PLACE:
+        if decision.epoch == PLACE:
             self._local.take_back(ask, decision)
             return Confirmation("void")
         if decision.local or self._lost is not None:
@@ -213,7 +212,7 @@ class FallbackState:
         if held.granted and held.wait_ms <= SHORT_WAIT_MS:
             self._local.take_back(ask, held)
             return None
-        return msgspec.structs.replace(held, epoch=_PLACE if held.granted else 0, local=False)
+        return msgspec.structs.replace(held, epoch=PLACE if held.granted else 0, local=False)
 
     def _failed(self, error: StateUnavailableError, scope: ScopeKey) -> None:
         if isinstance(error, GivenUpError):

@@ -12,7 +12,7 @@ from services.executor.domain.classify import Effect
 from services.executor.domain.timing import deadline_passed
 from services.executor.resilience.counters import ResilienceCounters
 from services.executor.resilience.scopes import ENTERPRISE_LIMIT, PLATFORM_LIMIT, Hold
-from services.executor.resilience.types import COOLDOWN, Ask, Change, Decision, State
+from services.executor.resilience.types import COOLDOWN, PLACE, Ask, Change, Decision, State
 from shared.contracts.errors import DibopError
 
 PERMIT_SECONDS: Final = 0.5
@@ -94,7 +94,7 @@ class Guard:
         limits = msgspec.structs.replace(hold.limits, threshold=0)
         ask = Ask(hold.scope, limits, int(left * 1000), 0, hold.outer, hold.connection)
         decision = await self._state.acquire(ask)
-        if not decision.granted:
+        if not decision.granted or decision.epoch == PLACE:
             return None
         self.counters.permits += 1
         return decision.wait_ms / 1000

@@ -18,6 +18,10 @@ COOLDOWN: str = "cooldown"
 """`Decision.limit` where a cooldown refused, and no rate."""
 
 
+PLACE: int = -1
+"""The epoch of a permit that is none yet, but a place in the worker's own queue: `confirm` says `void` in its turn."""
+
+
 class Limits(msgspec.Struct, frozen=True, gc=False):
     """What one scope is held to."""
 
