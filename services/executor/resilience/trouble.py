@@ -18,7 +18,14 @@ _SENTENCES: Final = (
         f"The Redis user may not run scripts on the keys of limits and circuits. Grant it {_GRANTS}.",
     ),
     (
-        ("WRONGPASS", "NOAUTH", "invalid username-password", "invalid password", "HELLO must be called", "Authentication required"),
+        (
+            "WRONGPASS",
+            "NOAUTH",
+            "invalid username-password",
+            "invalid password",
+            "HELLO must be called",
+            "Authentication required",
+        ),
         "Redis refuses the user name or password. Correct the ones in DIBOP_REDIS_URL.",
     ),
     (("MISCONF",), "Redis takes no writes because it cannot save to disk. Free its disk, or turn saving off."),
