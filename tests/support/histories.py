@@ -49,10 +49,11 @@ class Redis:
         script: Script = command.script
         arguments: Any = (len(command.keys), *command.keys, *command.arguments)
         try:
-            reply = self._client.evalsha(script.sha, *arguments)
+            answer = self._client.evalsha(script.sha, *arguments)
         except redis.exceptions.NoScriptError:
-            reply = self._client.eval(script.source, *arguments)
-        assert isinstance(reply, list)
+            answer = self._client.eval(script.source, *arguments)
+        assert isinstance(answer, bytes)
+        reply = scripts.unpack(answer)
         assert scripts.repaired_keys(reply) == []
         return reply
 

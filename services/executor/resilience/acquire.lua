@@ -3,7 +3,7 @@
 -- KEYS[2] holds the permits of the scope, KEYS[3..] those of limits further out: lists of granted times, ascending.
 -- ARGV[6] longest wait, ARGV[7] window, ARGV[8..] permits per window of KEYS[2..] (0: unlimited, no list).
 --
--- Answers {0, repaired, time, epoch, wait, probe, failures}, without the last three where all are 0,
+-- Answers {0, repaired, wait, time, epoch, probe, failures},
 --         {1, repaired, retry after, open since, cause}     the circuit is open, or half-open with a probe under way
 --      or {2, repaired, wait, limit, cause}                 limit: index in KEYS, or 1 for the cooldown.
 
@@ -87,7 +87,7 @@ end
 local wait = t - now
 if wait > longest or cooldown - now > COOLDOWN_LONGEST then
   renew()
-  return {2, repaired, wait, limit, limit == 1 and call('HGET', KEYS[1], 'w') or ''}
+  return answer(2, repaired, wait, limit, limit == 1 and cause_of('w') or '')
 end
 
 -- From here on everything is granted, and written.
@@ -122,5 +122,4 @@ if threshold > 0 then
 end
 renew()
 if threshold == 0 then epoch = 0 end
-if wait + probe + failures == 0 then return {0, repaired, t, epoch} end
-return {0, repaired, t, epoch, wait, probe, failures}
+return answer(0, repaired, wait, t, epoch, probe, failures)

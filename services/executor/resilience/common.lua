@@ -83,7 +83,15 @@ local function renew()
   call('PEXPIRE', KEYS[1], math.ceil((needed + keep / 2 - now) / 1000))
 end
 
+local function cause_of(field)
+  local cause = call('HGET', KEYS[1], field) or ''
+  return (cause:gsub('[^%w%p ]', '?'))
+end
+
+-- Answers are packed: for Redis a list costs as much as the rest of the script.
+local function answer(...) return cmsgpack.pack({...}) end
+
 local function circuit_open()
   renew()
-  return {1, repaired, ends - now, now - since, call('HGET', KEYS[1], 'k') or ''}
+  return answer(1, repaired, ends - now, now - since, cause_of('k'))
 end

@@ -22,9 +22,9 @@ if cooldown > permit then
     call('HSET', KEYS[1], 's', OPEN, 'e', next_epoch(), 'u', ends)
   end
   renew()
-  return {2, repaired}
+  return answer(2, repaired)
 end
 
 if threshold > 0 and epoch == 0 then call('HSET', KEYS[1], 'e', next_epoch()) end
 renew()
-return {0, repaired, threshold > 0 and epoch or 0, probe and 1 or 0}
+return answer(0, repaired, threshold > 0 and epoch or 0, probe and 1 or 0)

@@ -18,9 +18,9 @@ local function later_than(key, held, t)
 end
 
 local left = state == CLOSED and 0 or math.max(ends - now, 0)
-local answer = {
-  state, repaired, failures, state == CLOSED and 0 or now - since, left, redis.call('HGET', KEYS[1], 'k') or '',
-  math.max(cooldown - now, 0), redis.call('HGET', KEYS[1], 'w') or '',
+local answers = {
+  state, repaired, failures, state == CLOSED and 0 or now - since, left, cause_of('k'),
+  math.max(cooldown - now, 0), cause_of('w'),
 }
 for i = 2, #KEYS do
   local held = redis.pcall('LLEN', KEYS[i])
@@ -28,8 +28,8 @@ for i = 2, #KEYS do
     drop(KEYS[i])
     held = 0
   end
-  answer[#answer + 1] = later_than(KEYS[i], held, now - window)
-  answer[#answer + 1] = later_than(KEYS[i], held, now)
+  answers[#answers + 1] = later_than(KEYS[i], held, now - window)
+  answers[#answers + 1] = later_than(KEYS[i], held, now)
 end
-answer[2] = repaired
-return answer
+answers[2] = repaired
+return answer(unpack(answers))

@@ -25,8 +25,8 @@ if held.err then repaired = KEYS[1] end
 for i = 2, #ARGV do take(now - ARGV[i]) end
 
 redis.call('DEL', KEYS[1])
-if #times == 0 then return {0, repaired} end
+if #times == 0 then return cmsgpack.pack({0, repaired}) end
 table.sort(times)
 for i = 1, #times, 1000 do redis.call('RPUSH', KEYS[1], unpack(times, i, math.min(i + 999, #times))) end
 redis.call('PEXPIRE', KEYS[1], math.ceil((times[#times] - now + 2 * window) / 1000))
-return {#times, repaired}
+return cmsgpack.pack({#times, repaired})

@@ -56,4 +56,4 @@ elseif threshold > 0 and epoch > 0 and mine == epoch then
   end
 end
 renew()
-return {change, repaired, epoch}
+return answer(change, repaired, epoch)

@@ -30,6 +30,8 @@ _MIN_RETRY_MS: Final = 100
 _MAX_CAUSE: Final = 64
 _READ_TIME: Final = "redis.call('TIME')"
 
+_unpack: Final = msgspec.msgpack.Decoder(list[Any]).decode
+
 Argument = str | int
 Reply = list[Any]
 
@@ -117,18 +119,20 @@ def merge_command(scripts: Scripts, timing: Timing, scope: ScopeKey, ages_us: Se
     return Command(scripts.merge, (f"{scope.prefix}:w",), (timing.window_ms * 1000, *ages_us))
 
 
+def unpack(answer: bytes) -> Reply:
+    """What a script answered."""
+    return _unpack(answer)
+
+
 def repaired_keys(reply: Reply) -> list[str]:
     """The keys that held what the scripts had not written, and that were dropped."""
-    repaired = reply[1]
-    return repaired.decode(errors="replace").split() if repaired else []
+    return str(reply[1]).split()
 
 
 def read_decision(reply: Reply, ask: Ask) -> Decision:
     code = reply[0]
     if code == 0:
-        if len(reply) == 4:
-            return Decision(True, at=reply[2], epoch=reply[3])
-        _, _, at, epoch, wait, probe, failures = reply
+        _, _, wait, at, epoch, probe, failures = reply
         return Decision(True, wait_ms=_milliseconds(wait), at=at, epoch=epoch, probe=probe == 1, failures=failures)
     if code == 1:
         _, _, left, since, cause = reply
@@ -137,7 +141,7 @@ def read_decision(reply: Reply, ask: Ask) -> Decision:
             refused="circuit-open",
             retry_after_ms=max(_milliseconds(left), _MIN_RETRY_MS),
             since_ms=since // 1000,
-            cause=cause.decode(errors="replace"),
+            cause=cause,
         )
     _, _, wait, limit, cause = reply
     name, rate = _limit(ask, limit)
@@ -147,7 +151,7 @@ def read_decision(reply: Reply, ask: Ask) -> Decision:
         retry_after_ms=_milliseconds(wait),
         limit=name,
         rate=rate,
-        cause=cause.decode(errors="replace"),
+        cause=cause,
     )
 
 
@@ -158,9 +162,7 @@ def read_confirmation(reply: Reply) -> Confirmation:
     if code == 1:
         _, _, left, since, cause = reply
         retry_after = max(_milliseconds(left), _MIN_RETRY_MS)
-        return Confirmation(
-            "circuit-open", retry_after_ms=retry_after, since_ms=since // 1000, cause=cause.decode(errors="replace")
-        )
+        return Confirmation("circuit-open", retry_after_ms=retry_after, since_ms=since // 1000, cause=cause)
     return Confirmation("void")
 
 
@@ -177,10 +179,10 @@ def read_standing(reply: Reply) -> Standing:
         circuit=("closed", "open", "half-open")[state],
         failures=failures,
         since_ms=since // 1000,
-        cause=cause.decode(errors="replace"),
+        cause=cause,
         retry_after_ms=_milliseconds(left),
         cooldown_ms=_milliseconds(cooldown),
-        cooldown_cause=cooldown_cause.decode(errors="replace"),
+        cooldown_cause=cooldown_cause,
         permits=tuple(zip(permits[::2], permits[1::2], strict=True)),
     )
 

@@ -175,7 +175,7 @@ class RedisState:
 
     def _come_late(self, ask: Ask, answer: Any) -> None:
         """An acquire was given up, and answered all the same: the permit is spent, and a probe is freed."""
-        if isinstance(answer, list) and (decision := scripts.read_decision(answer, ask)).probe:
+        if isinstance(answer, bytes) and (decision := scripts.read_decision(scripts.unpack(answer), ask)).probe:
             command = self._report(ask, decision.epoch, "neutral")
             line = self._line(command)
             self._in_background(self._settle([(command, line, line.say(_wire(command)))]))
@@ -219,11 +219,12 @@ class RedisState:
             if self._nodes.clustered:
                 self._in_background(self._nodes.discover())
             raise unavailable(str(error)) from error
-        if not isinstance(answer, list):
+        if not isinstance(answer, bytes):
             raise unavailable(str(answer))
-        if answer[1]:
-            _log.warning("scope_repaired", keys=scripts.repaired_keys(answer), found="what no worker had written")
-        return answer
+        reply = scripts.unpack(answer)
+        if reply[1]:
+            _log.warning("scope_repaired", keys=scripts.repaired_keys(reply), found="what no worker had written")
+        return reply
 
 
 def _wire(command: Command, *, with_text: bool = False) -> bytes:

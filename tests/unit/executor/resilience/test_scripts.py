@@ -55,19 +55,18 @@ def test_a_report_caps_the_cooldown_and_shortens_the_cause() -> None:
 @pytest.mark.parametrize(
     ("reply", "decision"),
     [
-        ([0, b"", 123, 45, 1_001, 1, 2], Decision(True, wait_ms=2, at=123, epoch=45, probe=True, failures=2)),
-        ([0, b"", 123, 45], Decision(True, at=123, epoch=45)),
+        ([0, "", 1_001, 123, 45, 1, 2], Decision(True, wait_ms=2, at=123, epoch=45, probe=True, failures=2)),
         (
-            [1, b"", 7_000, 9_999, b"status 503"],
+            [1, "", 7_000, 9_999, "status 503"],
             Decision(False, refused="circuit-open", retry_after_ms=100, since_ms=9, cause="status 503"),
         ),
-        ([2, b"", 1_000, 2, b""], Decision(False, refused="rate-limited", retry_after_ms=1, limit="acme.1", rate=60)),
+        ([2, "", 1_000, 2, ""], Decision(False, refused="rate-limited", retry_after_ms=1, limit="acme.1", rate=60)),
         (
-            [2, b"", 1_000, 3, b""],
+            [2, "", 1_000, 3, ""],
             Decision(False, refused="rate-limited", retry_after_ms=1, limit="platform", rate=600),
         ),
         (
-            [2, b"", 1_000, 1, b"status 429"],
+            [2, "", 1_000, 1, "status 429"],
             Decision(False, refused="rate-limited", retry_after_ms=1, limit=COOLDOWN, cause="status 429"),
         ),
     ],
@@ -77,19 +76,19 @@ def test_an_acquires_answer_is_a_decision(reply: list[object], decision: Decisio
 
 
 def test_a_confirms_and_a_reports_answer() -> None:
-    assert read_confirmation([0, b"", 5, 1]) == Confirmation("send", epoch=5, probe=True)
-    assert read_confirmation([1, b"", 1, 2_000, b"x"]) == Confirmation(
+    assert read_confirmation([0, "", 5, 1]) == Confirmation("send", epoch=5, probe=True)
+    assert read_confirmation([1, "", 1, 2_000, "x"]) == Confirmation(
         "circuit-open", retry_after_ms=100, since_ms=2, cause="x"
     )
-    assert read_confirmation([2, b""]) == Confirmation("void")
-    assert read_change([0, b"", 5], "x") is None
-    assert read_change([1, b"", 5], "x") == Change("open", 5, "x")
-    assert read_change([2, b"", 6], "x") == Change("closed", 6)
+    assert read_confirmation([2, ""]) == Confirmation("void")
+    assert read_change([0, "", 5], "x") is None
+    assert read_change([1, "", 5], "x") == Change("open", 5, "x")
+    assert read_change([2, "", 6], "x") == Change("closed", 6)
 
 
 def test_what_was_repaired_is_named() -> None:
-    assert repaired_keys([0, b""]) == []
-    assert repaired_keys([0, b"res:{a.b}:c.d:c res:{a.b}:c.d:w "]) == ["res:{a.b}:c.d:c", "res:{a.b}:c.d:w"]
+    assert repaired_keys([0, ""]) == []
+    assert repaired_keys([0, "res:{a.b}:c.d:c res:{a.b}:c.d:w "]) == ["res:{a.b}:c.d:c", "res:{a.b}:c.d:w"]
 
 
 @pytest.mark.parametrize(
