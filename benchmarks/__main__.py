@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from rich.console import Console
 
-from benchmarks import execution, footprint, report, results, startup
+from benchmarks import execution, footprint, report, resilience, results, startup
 from benchmarks.comparison import Plan, Progress, say
 from benchmarks.processes import RunError
 from benchmarks.results import Result
@@ -23,10 +23,11 @@ Benchmark = Callable[[Path, Plan, Progress], Result]
 
 BENCHMARKS: Final[dict[str, Benchmark]] = {
     execution.NAME: execution.run,
+    resilience.NAME: resilience.run,
     footprint.NAME: footprint.run,
     startup.NAME: startup.run,
 }
-BY_DEFAULT: Final = (execution.NAME, footprint.NAME)
+BY_DEFAULT: Final = (execution.NAME, resilience.NAME, footprint.NAME)
 FULL: Final = Plan(rounds=5, seconds=3.0, warm_up=0.5)
 QUICK: Final = Plan(rounds=3, seconds=0.5, warm_up=0.2)
 

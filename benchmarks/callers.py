@@ -81,7 +81,7 @@ class Callers(asyncio.Protocol):
             f"HPUB {subject} {self._inbox}.{slot} {sizes}\r\n".encode() + _HEADERS + _PAYLOAD + _CRLF
             for slot in range(order.concurrency)
         ]
-        self._checked = order.operation == scenario.OPERATION
+        self._checked = order.operation != scenario.UNCHECKED_OPERATION
         self._outcome = Outcome(0.0, [])
         self._done = asyncio.get_running_loop().create_future()
         started = time.perf_counter()

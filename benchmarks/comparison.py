@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from benchmarks.orders import Order, Outcome
-from benchmarks.processes import Process, RunError, Runner, settle
+from benchmarks.processes import Measured, RunError, Runner, settle
 from benchmarks.stats import Figure, figure, percentile
 
 Progress = Callable[[str], None]
@@ -27,8 +27,8 @@ class Variant:
     concurrency: int
     operation: str
     runners: Sequence[Runner]
-    worker: Process
-    servers: dict[str, Process] = field(default_factory=dict)
+    worker: Measured
+    servers: dict[str, Measured] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from benchmarks.comparison import Comparison
 from benchmarks.results import Goal
-from benchmarks.stats import NOISE_SPREAD, difference, figure, ratio
+from benchmarks.stats import NOISE_SPREAD, Figure, difference, figure, ratio
 
 EXECUTOR_64: Final = "executor@64"
 EXECUTOR_1: Final = "executor@1"
@@ -67,6 +67,22 @@ def schema_goal(checked: Sequence[float], unchecked: Sequence[float]) -> Goal:
     """The part of goal 10 that can be switched off: throughput lost to the response schema check."""
     lost = [1 - with_check / without for with_check, without in zip(checked, unchecked, strict=True)]
     return Goal("10", "share of throughput that the response schema check costs", figure(lost), 0.25, False)
+
+
+def resilience_goals(comparison: Comparison) -> list[Goal]:
+    """Goals 6 and 8."""
+
+    def over(metric: str, ours: str, theirs: str) -> Figure:
+        return ratio(comparison.metric(ours, metric), comparison.metric(theirs, metric))
+
+    redis, cpu = "Redis µs/op", "CPU µs/op"
+    permits, zset = "permits-dibop-1@64", "permits-zset-1@64"
+    return [
+        Goal("6", "Redis CPU per attempt, over a sorted set per call", over(redis, permits, zset), 0.3, False),
+        Goal(
+            "8", "CPU per operation, 4 workers on one core over 1", over(cpu, "4-executors@64", EXECUTOR_64), 1.3, False
+        ),
+    ]
 
 
 def footprint_goals(bytes_per_template: Sequence[float], collection_seconds: Sequence[float]) -> list[Goal]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 import psutil
@@ -47,6 +47,18 @@ class Placement:
     @property
     def pinned(self) -> bool:
         return bool(self.worker)
+
+
+class Measured(Protocol):
+    """What costs CPU time and memory."""
+
+    def cpu_seconds(self) -> float:
+        """CPU time that it has used since it began, all threads."""
+        ...
+
+    def memory_bytes(self) -> int:
+        """Resident memory."""
+        ...
 
 
 class Process:
@@ -138,6 +150,21 @@ class Process:
             self._popen.wait()
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Processes that are measured as one."""
+
+    processes: Sequence[Measured]
+
+    def cpu_seconds(self) -> float:
+        """Of all of them together."""
+        return sum(process.cpu_seconds() for process in self.processes)
+
+    def memory_bytes(self) -> int:
+        """Of all of them together; what they share is counted for each."""
+        return sum(process.memory_bytes() for process in self.processes)
+
+
 class Runner(Process):
     """A child that answers orders: a peer, or callers of the executor."""
 
@@ -157,7 +184,7 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("DIBOP_")}
 
 
-def settle(processes: Sequence[Process], *, timeout: float = 5.0) -> None:
+def settle(processes: Sequence[Measured], *, timeout: float = 5.0) -> None:
     """Wait until the processes are idle, so that what one variant left to do does not count for the next."""
     deadline = time.monotonic() + timeout
     before = sum(process.cpu_seconds() for process in processes)

@@ -11,6 +11,11 @@ CONNECTOR: Final = "weather"
 OPERATION: Final = "get_current_weather"
 UNCHECKED_OPERATION: Final = "get_current_weather_unchecked"
 """The same operation without a response schema: the difference is what the schema check costs."""
+UNLIMITED_OPERATION: Final = "get_current_weather_unlimited"
+"""The same operation without rate limit and circuit: the difference is what these cost."""
+RATE_LIMIT: Final = 100_000
+RATE_WINDOW_MS: Final = 1_000
+"""A shorter window than a minute, so that no executor reaches the limit: its log is as long as it would be."""
 PATH: Final = "/data/2.5/weather"
 PARAMETERS: Final = {"q": "London", "units": "metric"}
 API_KEY_HEADER: Final = "X-API-Key"
@@ -103,7 +108,15 @@ def _operation(name: str, response_schema: dict[str, Any] | None, path: str = PA
 def template_document(base_url: str) -> dict[str, Any]:
     """The connector that the executor runs, at `base_url`."""
     return _template(
-        base_url, CONNECTOR, [_operation(OPERATION, _response_schema()), _operation(UNCHECKED_OPERATION, None)]
+        base_url,
+        CONNECTOR,
+        [
+            _operation(OPERATION, _response_schema()),
+            _operation(UNCHECKED_OPERATION, None),
+            _operation(UNLIMITED_OPERATION, _response_schema())
+            | {"resilience": {"rate_limit_per_minute": 0, "circuit_breaker_threshold": 0}},
+        ],
+        rate_limit=RATE_LIMIT,
     )
 
 
@@ -119,7 +132,7 @@ def catalogue_document(number: int, operations: int) -> dict[str, Any]:
     )
 
 
-def _template(base_url: str, slug: str, operations: list[dict[str, Any]]) -> dict[str, Any]:
+def _template(base_url: str, slug: str, operations: list[dict[str, Any]], *, rate_limit: int = 0) -> dict[str, Any]:
     return {
         "name": "Weather",
         "slug": slug,
@@ -131,5 +144,5 @@ def _template(base_url: str, slug: str, operations: list[dict[str, Any]]) -> dic
         "header_name": API_KEY_HEADER,
         "key_prefix": "",
         "operations": operations,
-        "resilience": {"rate_limit_per_minute": 0},
+        "resilience": {"rate_limit_per_minute": rate_limit},
     }

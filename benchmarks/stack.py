@@ -10,7 +10,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -21,7 +21,7 @@ import rfc8785
 from nats.errors import Error as NatsError
 
 from benchmarks import scenario
-from benchmarks.processes import Placement, Process, Runner
+from benchmarks.processes import Group, Measured, Placement, Process, Runner
 from benchmarks.results import now
 from dibop.local.binaries import find_nats_server, find_redis_server, nats_config, redis_argv
 from shared.contracts import subjects
@@ -39,13 +39,13 @@ _EXECUTOR_SERVICE: Final = "dibop-executor"
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The running processes; `callers` share the requests in flight."""
+    """The running processes; `callers` share the requests in flight. `executor` is all of them, if there are more."""
 
     upstream_url: str
     nats_port: int
-    executor: Process
+    executor: Measured
     callers: list[Runner]
-    servers: dict[str, Process]
+    servers: dict[str, Measured]
 
 
 @contextmanager
@@ -58,10 +58,24 @@ def upstream_server(directory: Path, placement: Placement) -> Iterator[tuple[str
 
 
 @contextmanager
-def stack(directory: Path, placement: Placement, *, upstream: tuple[str, Process], callers: int = 2) -> Iterator[Stack]:
-    """Everything that an execution passes through. The executor has the worker's core to itself."""
+def redis_process(directory: Path, placement: Placement) -> Iterator[tuple[int, Process]]:
+    """The port of a Redis that serves, and its process."""
+    directory.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    argv = redis_argv(find_redis_server(), port=port, directory=directory)
+    with Process(argv, log=directory / "redis.log", cores=placement.others) as server:
+        server.wait_until(lambda: _accepts(port))
+        yield port, server
+
+
+@contextmanager
+def stack(
+    directory: Path, placement: Placement, *, upstream: tuple[str, Process], callers: int = 2, workers: int = 1
+) -> Iterator[Stack]:
+    """Everything that an execution passes through. The executors have the worker's core to themselves."""
     url, upstream_process = upstream
-    nats_port, redis_port = free_port(), free_port()
+    directory.mkdir(parents=True, exist_ok=True)
+    nats_port = free_port()
     config = directory / "nats.conf"
     config.write_text(nats_config(port=nats_port, store=directory / "jetstream"))
     ring = KeyRing.generate()
@@ -69,33 +83,39 @@ def stack(directory: Path, placement: Placement, *, upstream: tuple[str, Process
     write_private(ring_file, ring.dump())
     others = placement.others
     nats_url = f"nats://{HOST}:{nats_port}"
-    redis = redis_argv(find_redis_server(), port=redis_port, directory=directory)
-    environment = {
-        "DIBOP_NATS_URL": nats_url,
-        "DIBOP_REDIS_URL": f"redis://{HOST}:{redis_port}/0",
-        "DIBOP_SEAL_KEYRING_FILE": str(ring_file),
-        "DIBOP_EGRESS_ALLOW": url.removeprefix("http://"),
-    }
-    with (
-        Process([str(find_nats_server()), "-c", str(config)], log=directory / "nats.log", cores=others) as nats_server,
-        Process(redis, log=directory / "redis.log", cores=others) as redis_server,
-    ):
+    nats_argv = [str(find_nats_server()), "-c", str(config)]
+    with ExitStack() as running:
+        nats_server = running.enter_context(Process(nats_argv, log=directory / "nats.log", cores=others))
+        redis_port, redis_server = running.enter_context(redis_process(directory, placement))
         nats_server.wait_until(lambda: _accepts(nats_port))
-        redis_server.wait_until(lambda: _accepts(redis_port))
         asyncio.run(_publish(nats_url, url, ring))
-        argv = [sys.executable, "-m", "services.executor"]
-        with Process(argv, log=directory / "executor.log", cores=placement.worker, environment=environment) as executor:
-            executor.wait_until(lambda: asyncio.run(_serves(nats_url)))
-            runners = [
+        environment = {
+            "DIBOP_NATS_URL": nats_url,
+            "DIBOP_REDIS_URL": f"redis://{HOST}:{redis_port}/0",
+            "DIBOP_RATE_WINDOW_MS": str(scenario.RATE_WINDOW_MS),
+            "DIBOP_SEAL_KEYRING_FILE": str(ring_file),
+            "DIBOP_EGRESS_ALLOW": url.removeprefix("http://"),
+        }
+        executors = [
+            running.enter_context(
+                Process(
+                    [sys.executable, "-m", "services.executor"],
+                    log=directory / f"executor-{number}.log",
+                    cores=placement.worker,
+                    environment=environment,
+                )
+            )
+            for number in range(workers)
+        ]
+        executors[0].wait_until(lambda: asyncio.run(_serving(nats_url)) == workers)
+        runners = [
+            running.enter_context(
                 Runner("benchmarks.callers", HOST, str(nats_port), log=directory / f"callers-{n}.log", cores=others)
-                for n in range(callers)
-            ]
-            try:
-                servers = {"NATS": nats_server, "Redis": redis_server, "upstream": upstream_process}
-                yield Stack(url, nats_port, executor, runners, servers)
-            finally:
-                for runner in runners:
-                    runner.stop()
+            )
+            for n in range(callers)
+        ]
+        servers: dict[str, Measured] = {"NATS": nats_server, "Redis": redis_server, "upstream": upstream_process}
+        yield Stack(url, nats_port, executors[0] if workers == 1 else Group(executors), runners, servers)
 
 
 async def _publish(nats_url: str, base_url: str, ring: KeyRing) -> None:
@@ -146,17 +166,24 @@ async def _put(js: Any, bucket: str, key: str, entry: msgspec.Struct) -> None:
     await store.put(key, msgspec.json.encode(entry))
 
 
-async def _serves(nats_url: str) -> bool:
-    """True once the executor answers the ping of NATS micro services, which it does when it is ready."""
+async def _serving(nats_url: str) -> int:
+    """How many executors answer the ping of NATS micro services, which they do when they are ready."""
+    ready = 0
     try:
         nc = await nats.connect(nats_url, max_reconnect_attempts=0, connect_timeout=1)
-        try:
-            await nc.request(f"$SRV.PING.{_EXECUTOR_SERVICE}", timeout=0.5)
-        finally:
-            await nc.close()
     except (NatsError, OSError, TimeoutError):
-        return False
-    return True
+        return 0
+    try:
+        inbox = nc.new_inbox()
+        answers = await nc.subscribe(inbox)
+        await nc.publish(f"$SRV.PING.{_EXECUTOR_SERVICE}", b"", reply=inbox)
+        while not (await answers.next_msg(timeout=0.5)).headers:
+            ready += 1
+    except (NatsError, OSError, TimeoutError):
+        pass
+    finally:
+        await nc.close()
+    return ready
 
 
 def free_port() -> int:

@@ -65,6 +65,18 @@ def test_goal_5_is_about_the_tail() -> None:
     assert by_text(found, "p99 / p50").verdict == "MISS"
 
 
+@pytest.mark.parametrize(("redis", "cpu", "verdict"), [(3e-6, 130e-6, "pass"), (3.1e-6, 131e-6, "MISS")])
+def test_goals_6_and_8_are_about_cpu_time(redis: float, cpu: float, verdict: str) -> None:
+    samples = {
+        "permits-dibop-1@64": replace(SAMPLE, servers_cpu={"Redis": redis}),
+        "permits-zset-1@64": replace(SAMPLE, servers_cpu={"Redis": 10e-6}),
+        "executor@64": SAMPLE,
+        "4-executors@64": replace(SAMPLE, cpu=cpu),
+    }
+    found = goals.resilience_goals(Comparison({key: [sample] * 3 for key, sample in samples.items()}))
+    assert [(goal.number, goal.verdict) for goal in found] == [("6", verdict), ("8", verdict)]
+
+
 def test_goal_7_is_in_kilobytes_and_milliseconds() -> None:
     memory, collection = goals.footprint_goals([4096.0, 4096.0], [0.021, 0.021])
     assert (memory.figure.median, memory.verdict) == (4.0, "pass")
