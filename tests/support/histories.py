@@ -5,8 +5,10 @@ The time is a key that the history moves.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
+import msgspec
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -91,11 +93,11 @@ class Histories(RuleBasedStateMachine):
     def other_limits(self, limits: Limits, outer: tuple[int, ...]) -> None:
         self.limits, self.outer = limits, outer
 
-    @rule(worker=_some, scope=_some, wait=_waits, shared=st.booleans())
-    def acquire(self, worker: int, scope: int, wait: int, shared: bool) -> None:
-        self._acquire(worker, scope, wait, shared=shared)
+    @rule(worker=_some, scope=_some, wait=_waits, shared=st.booleans(), beside=st.lists(_waits, max_size=4))
+    def acquire(self, worker: int, scope: int, wait: int, shared: bool, beside: list[int]) -> None:
+        self._acquire(worker, scope, wait, shared=shared, beside=beside)
 
-    def _acquire(self, worker: int, scope: int, wait: int, *, shared: bool) -> Decision:
+    def _acquire(self, worker: int, scope: int, wait: int, *, shared: bool, beside: Sequence[int] = ()) -> Decision:
         limits = self.limits
         stacked = tuple(zip(self.further, self.outer, strict=False))
         if scope % 3 == 2 and shared:  # an operation with a circuit of its own, and the connection's rate
@@ -103,14 +105,16 @@ class Histories(RuleBasedStateMachine):
             limits = Limits(0, limits.threshold, limits.recovery_ms)
         ask = Ask(self.scopes[scope % 3], limits, max_wait_ms=wait, lease_ms=6_000, outer=stacked)
         _, told = self.untold[worker % WORKERS].pop(ask.scope, (ask, 0))
-        reply = self.redis.run(scripts.acquire_command(_SCRIPTS, _TIMING, ask, told))
-        decision = scripts.read_decision(reply, ask)
-        assert decision == self.model.acquire(ask, told)
-        if decision.granted:
-            self.granted.append((ask, decision))
-            assert decision.epoch == 0 or decision.epoch >= self.epochs.get(ask.scope, 0)
-            self.epochs[ask.scope] = max(decision.epoch, self.epochs.get(ask.scope, 0))
-        return decision
+        others = [msgspec.structs.replace(ask, max_wait_ms=other) for other in beside]
+        reply = self.redis.run(scripts.acquire_command(_SCRIPTS, _TIMING, ask, told, others))
+        decisions = scripts.read_decisions(reply, ask)
+        assert decisions == [self.model.acquire(one, told) for one in (ask, *others)]
+        for decision in decisions:
+            if decision.granted:
+                self.granted.append((ask, decision))
+                assert decision.epoch == 0 or decision.epoch >= self.epochs.get(ask.scope, 0)
+                self.epochs[ask.scope] = max(decision.epoch, self.epochs.get(ask.scope, 0))
+        return decisions[-1]
 
     @rule(worker=_some, scope=_some, wait=_waits, outcome=st.sampled_from(_OUTCOMES))
     def attempt(self, worker: int, scope: int, wait: int, outcome: Outcome) -> None:

@@ -1,37 +1,40 @@
 -- acquire: circuit, cooldown and permits, decided together, so that nothing is spent by an attempt that may not go.
 --
--- KEYS[2] holds the permits of the scope, KEYS[3..] those of limits further out: lists of granted times, ascending.
--- ARGV[6] longest wait, ARGV[7] window, ARGV[8..] permits per window of KEYS[2..] (0: unlimited, no list).
+-- A worker's attempts that ask at the same moment for the same come in one call, and are decided one after the other.
 --
--- Answers {0, repaired, wait, time, epoch, probe, failures},
---         {1, repaired, retry after, open since, cause}     the circuit is open, or half-open with a probe under way
---      or {2, repaired, wait, limit, cause}                 limit: index in KEYS, or 1 for the cooldown.
+-- KEYS[2] holds the permits of the scope, KEYS[3..] those of limits further out: lists of granted times, ascending.
+-- ARGV[6] window, ARGV[7..] permits per window of KEYS[2..] (0: unlimited, no list), then the longest wait of each
+-- attempt.
+--
+-- Answers {attempts, repaired, decision, …}, a decision being
+--    {0, wait, time, epoch, probe, failures}
+--    {1, retry after, open since, cause}      the circuit is open, or half-open with a probe under way
+-- or {2, wait, limit, cause}                  limit: index in KEYS, or 1 for the cooldown.
 
-local longest, window = tonumber(ARGV[6]), tonumber(ARGV[7])
+local window = tonumber(ARGV[6])
 local COOLDOWN_LONGEST = 60 * 1000000
-
-if threshold > 0 and state ~= CLOSED and now < ends then return circuit_open() end
 
 -- Of each list with a limit: permits per window, length, last time (0 where it is empty), and the time `rate` back.
 local rate, held, last, first = {}, {}, {}, {}
 
+local function forget(i)
+  drop(KEYS[i])
+  held[i], last[i], first[i] = 0, 0, nil
+end
+
+-- The time at an index of a list; nil, and the list is empty, where it is none.
 local function granted(i, index)
   local time = instant(call('LINDEX', KEYS[i], index))
-  if time then return time end
-  drop(KEYS[i])
-  held[i], last[i] = 0, 0
-  return 0
+  if not time then forget(i) end
+  return time
 end
 
 for i = 2, #KEYS do
-  rate[i] = tonumber(ARGV[i + 6])
+  rate[i] = tonumber(ARGV[i + 5])
   if rate[i] > 0 then
     held[i], last[i] = redis.pcall('LLEN', KEYS[i]), 0
-    if type(held[i]) ~= 'number' then
-      drop(KEYS[i])
-      held[i] = 0
-    end
-    if held[i] > 0 then last[i] = granted(i, -1) end
+    if type(held[i]) ~= 'number' then forget(i) end
+    if held[i] > 0 then last[i] = granted(i, -1) or 0 end
   end
 end
 
@@ -39,7 +42,7 @@ end
 local function after_rate(i, t)
   if held[i] < rate[i] then return t end
   first[i] = granted(i, held[i] - rate[i])
-  return max(t, first[i] + window)
+  return first[i] and max(t, first[i] + window) or t
 end
 
 -- A list further out: others' waiters may hold later times already, and must not delay this one, which goes to the
@@ -53,8 +56,7 @@ local function gap(i, t)
   for n = 1, held[i] do
     times[n] = instant(times[n])
     if not times[n] then
-      drop(KEYS[i])
-      held[i], last[i] = 0, 0
+      forget(i)
       return t
     end
   end
@@ -65,61 +67,75 @@ local function gap(i, t)
   return t
 end
 
-local t, limit = now, 0
-if cooldown > t then t, limit = cooldown, 1 end
-if rate[2] > 0 then
-  -- The scope's own list: first come, first served, so nothing is granted before what was granted last.
-  local later = after_rate(2, max(t, last[2]))
-  if later > t then t, limit = later, 2 end
-end
--- A later time pleases the scope's own list still, but not every other list: ask again until none objects.
-local moved = #KEYS > 2
-while moved do
-  moved = false
-  for i = 3, #KEYS do
-    if rate[i] > 0 then
-      local later = gap(i, t)
-      if later > t then t, limit, moved = later, i, true end
-    end
+-- The earliest time that pleases all, and what put it there.
+local function earliest()
+  local t, limit = now, 0
+  if cooldown > t then t, limit = cooldown, 1 end
+  if rate[2] > 0 then
+    -- The scope's own list: first come, first served, so nothing is granted before what was granted last.
+    local later = after_rate(2, max(t, last[2]))
+    if later > t then t, limit = later, 2 end
   end
-end
-
-local wait = t - now
-if wait > longest or cooldown - now > COOLDOWN_LONGEST then
-  renew()
-  return answer(2, repaired, wait, limit, limit == 1 and cause_of('w') or '')
-end
-
--- From here on everything is granted, and written.
-for i = 2, #KEYS do
-  local key = KEYS[i]
-  if rate[i] > 0 then
-    if last[i] <= t then
-      call('RPUSH', key, t)
-      -- Kept until two windows from now, said once in each window: what comes later in the same one needs no more.
-      if math.floor(last[i] / window) < math.floor(t / window) then
-        call('PEXPIRE', key, math.ceil((t - now + 2 * window) / 1000))
+  -- A later time pleases the scope's own list still, but not every other list: ask again until none objects.
+  local moved = #KEYS > 2
+  while moved do
+    moved = false
+    for i = 3, #KEYS do
+      if rate[i] > 0 then
+        local later = gap(i, t)
+        if later > t then t, limit, moved = later, i, true end
       end
-    else
-      local times, n = call('LRANGE', key, 0, -1), 1
-      while (instant(times[n]) or 0) <= t do n = n + 1 end
-      call('LINSERT', key, 'BEFORE', times[n], t)
     end
-    -- What is a window old binds nothing any more.
-    if first[i] and first[i] + window <= now then call('LTRIM', key, held[i] - rate[i] + 1, -1) end
+  end
+  return t, limit
+end
+
+local function write(i, t)
+  local key = KEYS[i]
+  if last[i] <= t then
+    call('RPUSH', key, t)
+    -- Kept until two windows from now, said once in each window: what comes later in the same one needs no more.
+    if math.floor(last[i] / window) < math.floor(t / window) then
+      call('PEXPIRE', key, math.ceil((t - now + 2 * window) / 1000))
+    end
+    last[i] = t
+  else
+    local times, n = call('LRANGE', key, 0, -1), 1
+    while (instant(times[n]) or 0) <= t do n = n + 1 end
+    call('LINSERT', key, 'BEFORE', times[n], t)
+  end
+  held[i] = held[i] + 1
+  -- What is a window old binds nothing any more.
+  if first[i] and first[i] + window <= now then
+    call('LTRIM', key, held[i] - rate[i], -1)
+    held[i], first[i] = rate[i], nil
   end
 end
 
-local probe = 0
-if threshold > 0 then
-  if state ~= CLOSED then
-    -- Recovery has passed, or the last probe's lease: this attempt is the probe, and its epoch the only one that counts.
-    probe, state, ends = 1, HALF_OPEN, t + lease
-    call('HSET', KEYS[1], 's', HALF_OPEN, 'e', next_epoch(), 'u', ends)
-  elseif epoch == 0 then
-    call('HSET', KEYS[1], 'e', next_epoch())
+local function decide(longest)
+  if threshold > 0 and state ~= CLOSED and now < ends then return {1, circuit_open()} end
+  local t, limit = earliest()
+  local wait, probe = t - now, 0
+  if wait > longest or cooldown - now > COOLDOWN_LONGEST then
+    return {2, wait, limit, limit == 1 and cause_of('w') or ''}
   end
+  -- From here on everything is granted, and written.
+  for i = 2, #KEYS do
+    if rate[i] > 0 then write(i, t) end
+  end
+  if threshold > 0 then
+    if state ~= CLOSED then
+      -- Recovery has passed, or the last probe's lease: this is the probe, and its epoch the only one that counts.
+      probe, state, ends = 1, HALF_OPEN, t + lease
+      call('HSET', KEYS[1], 's', HALF_OPEN, 'e', next_epoch(), 'u', ends)
+    elseif epoch == 0 then
+      call('HSET', KEYS[1], 'e', next_epoch())
+    end
+  end
+  return {0, wait, t, threshold > 0 and epoch or 0, probe, failures}
 end
+
+local decisions = {}
+for n = #KEYS + 6, #ARGV do decisions[#decisions + 1] = decide(tonumber(ARGV[n])) end
 renew()
-if threshold == 0 then epoch = 0 end
-return answer(0, repaired, wait, t, epoch, probe, failures)
+return answer(#decisions, repaired, unpack(decisions))

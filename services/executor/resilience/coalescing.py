@@ -12,6 +12,7 @@ import math
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import hiredis
@@ -26,7 +27,8 @@ CONNECT_SECONDS: Final = 2.0
 _DEAD_AFTER_MS: Final = 10_000
 """What the other side's kernel has not acknowledged for so long, it will not: its machine is gone."""
 MakeConnection = Callable[[], AbstractConnection]
-OnLate = Callable[[Any], None]
+Then = Callable[[Any], None]
+"""Hears an answer: Redis's, an error of its own being a value, or a LostError."""
 
 
 def packed(*parts: str | int) -> bytes:
@@ -67,21 +69,22 @@ class Line:
     def __init__(self, make: MakeConnection) -> None:
         self._make = make
         self._unsent: list[bytes] = []
-        self._asked: deque[tuple[asyncio.Future[Any], OnLate | None]] = deque()
+        self._asked: deque[Then] = deque()
         self._wake = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
 
-    def say(self, command: bytes, on_late: OnLate | None = None) -> asyncio.Future[Any]:
-        """Send a packed command; the future has its answer, an error of Redis's own being a value, or LostError.
-
-        Where the future was cancelled meanwhile, its answer goes to `on_late`.
-        """
-        future = asyncio.get_running_loop().create_future()
+    def send(self, command: bytes, then: Then) -> None:
+        """Send a packed command. `then` hears its answer, in whatever state the asker is by then."""
         self._unsent.append(command)
-        self._asked.append((future, on_late))
+        self._asked.append(then)
         self._wake.set()
         if self._serving is None:
             self._serving = asyncio.create_task(self._serve())
+
+    def say(self, command: bytes) -> asyncio.Future[Any]:
+        """The same with a future: it has the answer, or LostError."""
+        future = asyncio.get_running_loop().create_future()
+        self.send(command, partial(_settle, future))
         return future
 
     async def close(self) -> None:
@@ -126,16 +129,20 @@ class Line:
                 answer = await connection.read_response(timeout=math.inf, disconnect_on_error=False)
             except ResponseError as error:
                 answer = error
-            future, on_late = self._asked.popleft()
-            if not future.done():
-                future.set_result(answer)
-            elif on_late is not None:
-                on_late(answer)
+            self._asked.popleft()(answer)
 
     def _fail(self, reason: str) -> None:
         asked, self._asked, self._unsent = self._asked, deque(), []
         self._wake.clear()
-        for future, _ in asked:
-            if not future.done():
-                future.set_exception(LostError(reason))
-                future.exception()  # whoever no longer waits for it need not hear of it
+        for then in asked:
+            then(LostError(reason))
+
+
+def _settle(future: asyncio.Future[Any], answer: Any) -> None:
+    if future.done():
+        return
+    if isinstance(answer, LostError):
+        future.set_exception(answer)
+        future.exception()  # whoever no longer waits for it need not hear of it
+    else:
+        future.set_result(answer)

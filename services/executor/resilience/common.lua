@@ -91,7 +91,8 @@ end
 -- Answers are packed: for Redis a list costs as much as the rest of the script.
 local function answer(...) return cmsgpack.pack({...}) end
 
+-- Retry after, open since, cause.
 local function circuit_open()
   renew()
-  return answer(1, repaired, ends - now, now - since, cause_of('k'))
+  return ends - now, now - since, cause_of('k')
 end

@@ -12,7 +12,7 @@ local probe = threshold > 0 and state == HALF_OPEN and epoch == mine
 if not probe and threshold > 0 and state ~= CLOSED then
   -- Recovery may have passed by now, but only acquire makes a probe.
   if now >= ends then ends = now end
-  return circuit_open()
+  return answer(1, repaired, circuit_open())
 end
 
 if cooldown > permit then

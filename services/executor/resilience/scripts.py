@@ -80,14 +80,19 @@ def load_scripts(clock: str = _READ_TIME) -> Scripts:
     return Scripts(load("acquire"), load("confirm"), load("report"), load("merge", ""), load("inspect"))
 
 
-def acquire_command(scripts: Scripts, timing: Timing, ask: Ask, told: int) -> Command:
-    """Ask for a permit; `told` is the epoch of successes of the scope that wait to be reported, 0 for none."""
-    prefix = ask.scope.prefix
-    own = (*_common(timing, ask, told), max(ask.max_wait_ms, 0) * 1000, timing.window_ms * 1000, ask.limits.rate)
-    if not ask.outer:
-        return Command(scripts.acquire, (f"{prefix}:c", f"{prefix}:w"), own)
-    keys = (f"{prefix}:c", f"{prefix}:w", *(f"{scope.prefix}:w" for scope, _ in ask.outer))
-    return Command(scripts.acquire, keys, (*own, *(rate for _, rate in ask.outer)))
+def acquire_command(scripts: Scripts, timing: Timing, ask: Ask, told: int, others: Sequence[Ask] = ()) -> Command:
+    """Ask for a permit for `ask`, and for `others` which differ from it only in how long they can wait.
+
+    `told` is the epoch of successes of the scope that wait to be reported, 0 for none.
+    """
+    prefix, outer = ask.scope.prefix, ask.outer
+    keys: tuple[str, ...] = (f"{prefix}:c", f"{prefix}:w")
+    arguments = (*_common(timing, ask, told), timing.window_ms * 1000, ask.limits.rate)
+    if outer:
+        keys = (*keys, *(f"{scope.prefix}:w" for scope, _ in outer))
+        arguments = (*arguments, *(rate for _, rate in outer))
+    waits = (max(one.max_wait_ms, 0) * 1000 for one in (ask, *others))
+    return Command(scripts.acquire, keys, (*arguments, *waits))
 
 
 def confirm_command(scripts: Scripts, timing: Timing, ask: Ask, decision: Decision) -> Command:
@@ -129,13 +134,23 @@ def repaired_keys(reply: Reply) -> list[str]:
     return str(reply[1]).split()
 
 
+def read_decisions(reply: Reply, ask: Ask) -> list[Decision]:
+    """The decision on each attempt of an acquire, in the order in which they were named."""
+    return [_read_decision(decision, ask) for decision in reply[2:]]
+
+
 def read_decision(reply: Reply, ask: Ask) -> Decision:
-    code = reply[0]
+    """The decision on the only attempt of an acquire."""
+    return _read_decision(reply[2], ask)
+
+
+def _read_decision(decision: Reply, ask: Ask) -> Decision:
+    code = decision[0]
     if code == 0:
-        _, _, wait, at, epoch, probe, failures = reply
+        _, wait, at, epoch, probe, failures = decision
         return Decision(True, wait_ms=_milliseconds(wait), at=at, epoch=epoch, probe=probe == 1, failures=failures)
     if code == 1:
-        _, _, left, since, cause = reply
+        _, left, since, cause = decision
         return Decision(
             False,
             refused="circuit-open",
@@ -143,15 +158,10 @@ def read_decision(reply: Reply, ask: Ask) -> Decision:
             since_ms=since // 1000,
             cause=cause,
         )
-    _, _, wait, limit, cause = reply
+    _, wait, limit, cause = decision
     name, rate = _limit(ask, limit)
     return Decision(
-        False,
-        refused="rate-limited",
-        retry_after_ms=_milliseconds(wait),
-        limit=name,
-        rate=rate,
-        cause=cause,
+        False, refused="rate-limited", retry_after_ms=_milliseconds(wait), limit=name, rate=rate, cause=cause
     )
 
 

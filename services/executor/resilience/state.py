@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import structlog
 from redis.exceptions import AskError, NoScriptError, ResponseError
 
 from services.executor.resilience import scripts
-from services.executor.resilience.coalescing import Line, LostError, OnLate, packed
+from services.executor.resilience.coalescing import Line, LostError, packed
 from services.executor.resilience.nodes import ASKING, Nodes
 from services.executor.resilience.scripts import Command, Reply, Scripts, Timing
 from services.executor.resilience.trouble import unavailable
@@ -32,6 +32,8 @@ _log = structlog.get_logger(__name__)
 FLUSH_SECONDS: Final = 0.05
 _PING: Final = packed("PING")
 _MOST_REDIRECTIONS: Final = 4
+_MOST_TOGETHER: Final = 256
+"""Attempts that one call of a script decides: Redis does nothing else meanwhile."""
 _CHECK: Final = Ask(ScopeKey("res:{check}:check"), Limits(1_000, 1, 1_000), max_wait_ms=0, lease_ms=1_000)
 
 Wait = Callable[[asyncio.Future[Any]], Awaitable[Any]]
@@ -49,6 +51,10 @@ class _Untold(msgspec.Struct, frozen=True, gc=False):
     epoch: int
 
 
+_Alike = tuple[ScopeKey, Limits, tuple[tuple[ScopeKey, int], ...], int]
+_Waiting = tuple[Ask, asyncio.Future[Decision]]
+
+
 class RedisState:
     """The shared state. One instance serves a worker; it connects when it is first asked, and again after a break.
 
@@ -63,6 +69,7 @@ class RedisState:
         self._wait = wait
         self._timing = timing or Timing()
         self._scripts = texts or scripts.load_scripts()
+        self._together: dict[_Alike, list[_Waiting]] = {}
         self._untold: dict[str, _Untold] = {}
         self._flush: asyncio.TimerHandle | None = None
         self._background: set[asyncio.Task[None]] = set()
@@ -85,10 +92,13 @@ class RedisState:
             raise unavailable(str(answer))
 
     async def acquire(self, ask: Ask) -> Decision:
-        """See `State.acquire`."""
-        untold = self._untold.pop(ask.scope.prefix, None)
-        command = scripts.acquire_command(self._scripts, self._timing, ask, untold.epoch if untold else 0)
-        return scripts.read_decision(await self._run(command, lambda answer: self._come_late(ask, answer)), ask)
+        """See `State.acquire`. Those who ask for the same in one turn of the loop are answered by one call."""
+        decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
+        if not self._together:
+            asyncio.get_running_loop().call_soon(self._ask_together)
+        alike = (ask.scope, ask.limits, ask.outer, ask.lease_ms)
+        self._together.setdefault(alike, []).append((ask, decision))
+        return cast("Decision", await self._wait(decision))
 
     async def confirm(self, ask: Ask, decision: Decision) -> Confirmation:
         """See `State.confirm`."""
@@ -113,7 +123,7 @@ class RedisState:
         prefix = ask.scope.prefix
         earlier = self._untold.get(prefix)
         if earlier is not None and earlier.epoch != decision.epoch:
-            self._tell([earlier])
+            self._tell([self._success(earlier)])
         self._untold[prefix] = _Untold(ask, decision.epoch)
         if self._flush is None:
             self._flush = asyncio.get_running_loop().call_later(FLUSH_SECONDS, self._tell_all)
@@ -155,30 +165,61 @@ class RedisState:
             cause=cause,
         )
 
+    def _success(self, untold: _Untold) -> Command:
+        return scripts.report_command(
+            *(self._scripts, self._timing, untold.ask, untold.epoch, "success"), told=0, cooldown_ms=0, cause=""
+        )
+
     def _tell_all(self) -> None:
         if self._flush is not None:
             self._flush.cancel()
             self._flush = None
         untold, self._untold = self._untold, {}
         if untold:
-            self._tell(list(untold.values()))
+            self._tell([self._success(one) for one in untold.values()])
 
-    def _tell(self, untold: list[_Untold]) -> None:
-        commands = [
-            scripts.report_command(
-                *(self._scripts, self._timing, one.ask, one.epoch, "success"), told=0, cooldown_ms=0, cause=""
-            )
-            for one in untold
-        ]
+    def _tell(self, commands: list[Command]) -> None:
+        """Send reports that nobody waits for."""
         said = [(command, line := self._line(command), line.say(_wire(command))) for command in commands]
         self._in_background(self._settle(said))
 
-    def _come_late(self, ask: Ask, answer: Any) -> None:
-        """An acquire was given up, and answered all the same: the permit is spent, and a probe is freed."""
-        if isinstance(answer, bytes) and (decision := scripts.read_decision(scripts.unpack(answer), ask)).probe:
-            command = self._report(ask, decision.epoch, "neutral")
-            line = self._line(command)
-            self._in_background(self._settle([(command, line, line.say(_wire(command)))]))
+    def _ask_together(self) -> None:
+        together, self._together = self._together, {}
+        for waiting in together.values():
+            for first in range(0, len(waiting), _MOST_TOGETHER):
+                self._ask(waiting[first : first + _MOST_TOGETHER])
+
+    def _ask(self, waiting: list[_Waiting]) -> None:
+        (ask, _), *others = waiting
+        untold = self._untold.pop(ask.scope.prefix, None)
+        told = untold.epoch if untold else 0
+        command = scripts.acquire_command(*(self._scripts, self._timing, ask, told), [other for other, _ in others])
+        line = self._line(command)
+
+        def then(answer: Any) -> None:
+            if isinstance(answer, bytes):
+                self._hand_out(waiting, _read(answer))
+            else:
+                self._in_background(self._ask_again(waiting, command, line, answer))
+
+        line.send(_wire(command), then)
+
+    async def _ask_again(self, waiting: list[_Waiting], command: Command, line: Line, answer: Any) -> None:
+        try:
+            self._hand_out(waiting, await self._finish(command, line, answer, _for_ever))
+        except StateUnavailableError as error:
+            for _, decision in waiting:
+                if not decision.done():
+                    decision.set_exception(error)
+                    decision.exception()
+
+    def _hand_out(self, waiting: list[_Waiting], reply: Reply) -> None:
+        for (ask, awaited), decision in zip(waiting, scripts.read_decisions(reply, waiting[0][0]), strict=True):
+            if not awaited.done():
+                awaited.set_result(decision)
+            elif decision.probe:
+                # Given up, and granted all the same: the permit is spent, and the probe is freed.
+                self._tell([self._report(ask, decision.epoch, "neutral")])
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -188,43 +229,47 @@ class RedisState:
     async def _settle(self, said: list[tuple[Command, Line, asyncio.Future[Any]]]) -> None:
         for command, line, answer in said:
             try:
-                await self._finish(command, line, answer)
+                await self._finish(command, line, await self._answer(answer, self._wait), self._wait)
             except StateUnavailableError as error:
-                _log.debug("successes_untold", reason=str(error))
+                _log.debug("reports_untold", reason=str(error))
 
     def _line(self, command: Command) -> Line:
         return self._nodes.line(command.keys[0])
 
-    async def _run(self, command: Command, on_late: OnLate | None = None) -> Reply:
+    async def _run(self, command: Command) -> Reply:
         line = self._line(command)
-        return await self._finish(command, line, line.say(_wire(command), on_late), on_late)
+        return await self._finish(command, line, await self._answer(line.say(_wire(command)), self._wait), self._wait)
 
-    async def _finish(
-        self, command: Command, line: Line, said: asyncio.Future[Any], on_late: OnLate | None = None
-    ) -> Reply:
-        """The answer, after what Redis wants first: the script's text, or another node."""
+    async def _answer(self, said: asyncio.Future[Any], wait: Wait) -> Any:
+        """The answer, a LostError being one."""
         try:
-            answer = await self._wait(said)
-            for _ in range(_MOST_REDIRECTIONS):
-                if isinstance(answer, NoScriptError):
-                    answer = await self._wait(line.say(_wire(command, with_text=True), on_late))
-                elif isinstance(answer, AskError):
-                    line = await self._nodes.redirected(answer)
-                    asking = line.say(ASKING)
-                    answer = await self._wait(line.say(_wire(command), on_late))
-                    await asking
-                else:
-                    break
+            return await wait(said)
         except LostError as error:
-            if self._nodes.clustered:
-                self._in_background(self._nodes.discover())
-            raise unavailable(str(error)) from error
+            return error
+
+    async def _finish(self, command: Command, line: Line, answer: Any, wait: Wait) -> Reply:
+        """The reply, after what Redis wants first: the script's text, or another node."""
+        for _ in range(_MOST_REDIRECTIONS):
+            if isinstance(answer, NoScriptError):
+                answer = await self._answer(line.say(_wire(command, with_text=True)), wait)
+            elif isinstance(answer, AskError):
+                line = await self._nodes.redirected(answer)
+                line.say(ASKING)
+                answer = await self._answer(line.say(_wire(command)), wait)
+            else:
+                break
+        if isinstance(answer, LostError) and self._nodes.clustered:
+            self._in_background(self._nodes.discover())
         if not isinstance(answer, bytes):
             raise unavailable(str(answer))
-        reply = scripts.unpack(answer)
-        if reply[1]:
-            _log.warning("scope_repaired", keys=scripts.repaired_keys(reply), found="what no worker had written")
-        return reply
+        return _read(answer)
+
+
+def _read(answer: bytes) -> Reply:
+    reply = scripts.unpack(answer)
+    if reply[1]:
+        _log.warning("scope_repaired", keys=scripts.repaired_keys(reply), found="what no worker had written")
+    return reply
 
 
 def _wire(command: Command, *, with_text: bool = False) -> bytes:

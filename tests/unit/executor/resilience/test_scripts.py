@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from services.executor.resilience.scripts import (
@@ -11,6 +12,7 @@ from services.executor.resilience.scripts import (
     read_change,
     read_confirmation,
     read_decision,
+    read_decisions,
     repaired_keys,
     report_command,
 )
@@ -40,10 +42,10 @@ def test_another_clock_replaces_the_time() -> None:
 
 
 def test_an_acquire_names_every_key_and_tells_microseconds() -> None:
-    command = acquire_command(SCRIPTS, Timing(), ASK, told=7)
+    command = acquire_command(SCRIPTS, Timing(), ASK, 7, [msgspec.structs.replace(ASK, max_wait_ms=-1)])
 
     assert command.keys == ("res:{acme.crm}:acme.1:c", "res:{acme.crm}:acme.1:w", "res:{acme.crm}:platform:w")
-    assert command.arguments == (5, 30_000_000, 35_000_000, 600_000, 7, 1_500_000, 60_500_000, 60, 600)
+    assert command.arguments == (5, 30_000_000, 35_000_000, 600_000, 7, 60_500_000, 60, 600, 1_500_000, 0)
 
 
 def test_a_report_caps_the_cooldown_and_shortens_the_cause() -> None:
@@ -55,24 +57,25 @@ def test_a_report_caps_the_cooldown_and_shortens_the_cause() -> None:
 @pytest.mark.parametrize(
     ("reply", "decision"),
     [
-        ([0, "", 1_001, 123, 45, 1, 2], Decision(True, wait_ms=2, at=123, epoch=45, probe=True, failures=2)),
+        ([0, 1_001, 123, 45, 1, 2], Decision(True, wait_ms=2, at=123, epoch=45, probe=True, failures=2)),
         (
-            [1, "", 7_000, 9_999, "status 503"],
+            [1, 7_000, 9_999, "status 503"],
             Decision(False, refused="circuit-open", retry_after_ms=100, since_ms=9, cause="status 503"),
         ),
-        ([2, "", 1_000, 2, ""], Decision(False, refused="rate-limited", retry_after_ms=1, limit="acme.1", rate=60)),
+        ([2, 1_000, 2, ""], Decision(False, refused="rate-limited", retry_after_ms=1, limit="acme.1", rate=60)),
         (
-            [2, "", 1_000, 3, ""],
+            [2, 1_000, 3, ""],
             Decision(False, refused="rate-limited", retry_after_ms=1, limit="platform", rate=600),
         ),
         (
-            [2, "", 1_000, 1, "status 429"],
+            [2, 1_000, 1, "status 429"],
             Decision(False, refused="rate-limited", retry_after_ms=1, limit=COOLDOWN, cause="status 429"),
         ),
     ],
 )
 def test_an_acquires_answer_is_a_decision(reply: list[object], decision: Decision) -> None:
-    assert read_decision(reply, ASK) == decision
+    assert read_decision([1, "", reply], ASK) == decision
+    assert read_decisions([2, "", reply, reply], ASK) == [decision, decision]
 
 
 def test_a_confirms_and_a_reports_answer() -> None:
