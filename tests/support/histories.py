@@ -31,6 +31,7 @@ _OUTCOMES: Final[tuple[Outcome, ...]] = ("success", "failure", "failure", "neutr
 _LIMITS: Final = (Limits(2, 2, 1_000), Limits(3, 1, 5_000), Limits(1, 3, 1_000), Limits(5, 0, 1_000), Limits(0, 2, 700))
 _OUTER: Final = ((), (2,), (3, 4), (0, 1))
 _some = st.integers(0, 11)
+_scopes = st.sampled_from([0, 0, 0, 1, 2])
 _recent = st.sampled_from([0, 0, 0, 1, 1, 2, 3, 5, 8])
 _waits = st.sampled_from([0, 900, 3_000, 90_000, 90_000])
 
@@ -93,17 +94,17 @@ class Histories(RuleBasedStateMachine):
     def other_limits(self, limits: Limits, outer: tuple[int, ...]) -> None:
         self.limits, self.outer = limits, outer
 
-    @rule(worker=_some, scope=_some, wait=_waits, shared=st.booleans(), beside=st.lists(_waits, max_size=4))
+    @rule(worker=_some, scope=_scopes, wait=_waits, shared=st.booleans(), beside=st.lists(_waits, max_size=4))
     def acquire(self, worker: int, scope: int, wait: int, shared: bool, beside: list[int]) -> None:
         self._acquire(worker, scope, wait, shared=shared, beside=beside)
 
     def _acquire(self, worker: int, scope: int, wait: int, *, shared: bool, beside: Sequence[int] = ()) -> Decision:
         limits = self.limits
         stacked = tuple(zip(self.further, self.outer, strict=False))
-        if scope % 3 == 2 and shared:  # an operation with a circuit of its own, and the connection's rate
+        if scope == 2 and shared:  # an operation with a circuit of its own, and the connection's rate
             stacked = ((self.scopes[0], limits.rate), *stacked)
             limits = Limits(0, limits.threshold, limits.recovery_ms)
-        ask = Ask(self.scopes[scope % 3], limits, max_wait_ms=wait, lease_ms=6_000, outer=stacked)
+        ask = Ask(self.scopes[scope], limits, max_wait_ms=wait, lease_ms=6_000, outer=stacked)
         _, told = self.untold[worker % WORKERS].pop(ask.scope, (ask, 0))
         others = [msgspec.structs.replace(ask, max_wait_ms=other) for other in beside]
         reply = self.redis.run(scripts.acquire_command(_SCRIPTS, _TIMING, ask, told, others))
@@ -116,11 +117,12 @@ class Histories(RuleBasedStateMachine):
                 self.epochs[ask.scope] = max(decision.epoch, self.epochs.get(ask.scope, 0))
         return decisions[-1]
 
-    @rule(worker=_some, scope=_some, wait=_waits, outcome=st.sampled_from(_OUTCOMES))
-    def attempt(self, worker: int, scope: int, wait: int, outcome: Outcome) -> None:
-        if self._acquire(worker, scope, wait, shared=False).granted:
-            ask, decision = self.granted[-1]
-            self._report(ask, decision.epoch, outcome)
+    @rule(worker=_some, scope=_scopes, wait=_waits, outcome=st.sampled_from(_OUTCOMES), times=st.integers(1, 3))
+    def attempts(self, worker: int, scope: int, wait: int, outcome: Outcome, times: int) -> None:
+        for _ in range(times):
+            if self._acquire(worker, scope, wait, shared=False).granted:
+                ask, decision = self.granted[-1]
+                self._report(ask, decision.epoch, outcome)
 
     @precondition(lambda self: self.granted)
     @rule(which=_recent)
@@ -158,9 +160,9 @@ class Histories(RuleBasedStateMachine):
         for ask, epoch in untold.values():
             self._report(ask, epoch, "success")
 
-    @rule(scope=_some)
+    @rule(scope=_scopes)
     def reset(self, scope: int) -> None:
-        key = self.scopes[scope % 3]
+        key = self.scopes[scope]
         reply = self.redis.run(scripts.reset_command(_SCRIPTS, _TIMING, key))
         assert scripts.read_change(reply, "") == self.model.reset(key)
 

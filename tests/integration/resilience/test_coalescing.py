@@ -37,6 +37,36 @@ async def test_what_is_asked_in_one_turn_of_the_loop_goes_in_one_write(workers: 
     assert await reads(workers.redis) - before <= 3
 
 
+async def test_attempts_that_ask_for_the_same_are_decided_in_one_call_in_the_order_of_asking(
+    workers: Workers, state: RedisState
+) -> None:
+    scope = new_scope()
+    asks = [ask_for(scope, rate=200, threshold=3, max_wait_ms=place % 2 * 600_000) for place in range(600)]
+    await state.acquire(ask_for(new_scope()))
+    before = await calls_of_scripts(workers.redis)
+
+    decisions = await asyncio.gather(*(state.acquire(ask) for ask in asks))
+
+    times = [decision.at for decision in decisions if decision.granted]
+    assert await calls_of_scripts(workers.redis) - before == 3
+    assert [decision.granted for decision in decisions] == [True] * 200 + [place % 2 == 1 for place in range(400)]
+    assert times == sorted(times)
+    assert most_in_a_window(times) == 200
+
+
+async def test_one_that_is_given_up_does_not_take_along_those_who_asked_with_it(workers: Workers) -> None:
+    state = workers.new()
+    ask = ask_for(new_scope(), rate=9, threshold=3)
+    asked = [asyncio.create_task(state.acquire(ask)) for _ in range(3)]
+    await asyncio.sleep(0)
+
+    asked[1].cancel()
+
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Decision", "CancelledError", "Decision"]
+    assert await workers.redis.llen(f"{ask.scope.prefix}:w") == 3
+
+
 async def test_a_success_costs_one_call_of_a_script(workers: Workers, state: RedisState) -> None:
     ask = ask_for(new_scope(), rate=100, threshold=3)
     await attempt(state, ask, "success")
