@@ -246,7 +246,11 @@ async def test_a_worker_tells_by_the_micro_protocol_that_it_is_ready(bus: Bus, e
     await bus.publish("shop", get("json"))
     await bus.execute("shop", "json")
     info = msgspec.json.decode((await bus.raw("$SRV.INFO.dibop-executor")).data)
-    assert {endpoint["subject"] for endpoint in info["endpoints"]} == {"exec.v1.*.*.*", "draft.v1.*.*.*"}
+    assert {endpoint["subject"] for endpoint in info["endpoints"]} == {
+        "exec.v1.*.*.*",
+        "draft.v1.*.*.*",
+        "executor.v1.*.circuit.*",
+    }
     assert info["metadata"]["pid"].isdigit()
     stats = msgspec.json.decode((await bus.raw("$SRV.STATS.dibop-executor")).data)
     assert stats["endpoints"][0]["data"]["results"] == 1
