@@ -185,7 +185,8 @@ class RedisState:
 
     def _ask_together(self) -> None:
         together, self._together = self._together, {}
-        for waiting in together.values():
+        for asked in together.values():
+            waiting = [(ask, decision) for ask, decision in asked if not decision.done()]
             for first in range(0, len(waiting), _MOST_TOGETHER):
                 self._ask(waiting[first : first + _MOST_TOGETHER])
 
