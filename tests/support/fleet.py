@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -114,6 +115,18 @@ class Fleet:
     def kill(self, name: str) -> None:
         """SIGKILL: no goodbye."""
         self.workers.pop(name).kill()
+
+    def logged(self, *texts: str) -> list[tuple[float, str, str]]:
+        """When (Unix seconds) which worker, the dead ones too, has logged one of these beginnings of a message."""
+        found = []
+        for file in self.directory.glob("worker-*.log"):
+            for line in file.read_text(errors="replace").splitlines():
+                said = json.loads(line) if line.startswith("{") else {}
+                for text in texts:
+                    if str(said.get("event", "")).startswith(text):
+                        at = datetime.fromisoformat(said["timestamp"]).timestamp()
+                        found.append((at, file.stem, text))
+        return sorted(found)
 
     def is_ready(self, name: str) -> bool:
         return _READY in self.workers[name].output
