@@ -210,6 +210,19 @@ async def test_a_success_from_before_it_opened_does_not_close_it(workers: Worker
     assert await other.report(ask, probe, "success") is not None
 
 
+@pytest.mark.case(21)
+async def test_a_success_from_before_it_opened_does_not_set_the_count_back(workers: Workers, ask: Ask) -> None:
+    slow, other = workers.new(), workers.new()
+    early = await slow.acquire(ask)
+    probe = await probing(workers, other, ask)
+    await other.report(ask, probe, "success")
+    await attempt(other, ask, "failure", "failure")
+
+    slow.report_later(ask, early)
+
+    assert (await slow.acquire(ask)).failures == 2
+
+
 @pytest.mark.case(22)
 async def test_a_failure_from_before_it_closed_does_not_reopen_it(workers: Workers, ask: Ask) -> None:
     slow, other = workers.new(), workers.new()
