@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import msgspec
@@ -60,18 +61,23 @@ def process(settings: ExecutorSettings, tmp_path: Path) -> Iterator[Callable[...
 
 
 class Load:
-    """Sends requests one after another from several callers until it is told to stop; counts what comes back."""
+    """Sends requests one after another from several callers for as long as it is entered; counts what comes back."""
 
     def __init__(self, bus: Bus, callers: int) -> None:
         self._bus = bus
+        self._callers = callers
         self._stop = False
         self.outcomes: Counter[str] = Counter()
-        self._tasks = [asyncio.create_task(self._caller()) for _ in range(callers)]
 
-    async def finish(self) -> Counter[str]:
+    async def __aenter__(self) -> Load:
+        self._tasks = [asyncio.create_task(self._caller()) for _ in range(self._callers)]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop = True
         await asyncio.gather(*self._tasks)
-        return self.outcomes
 
     async def _caller(self) -> None:
         while not self._stop:
@@ -113,13 +119,13 @@ async def test_time_in_the_queue_counts(bus: Bus, start: Callable[..., Any], ups
 async def test_a_drained_process_loses_nothing(bus: Bus, process: Callable[..., ManagedProcess]) -> None:
     await bus.publish("shop", RUN)
     leaving, staying = process(), process()
-    load = Load(bus, 50)
-    await eventually(lambda: load.outcomes["ok"] > 300)
-    leaving.signal(signal.SIGTERM)
-    assert await asyncio.to_thread(leaving.wait) == 0
-    after = load.outcomes["ok"]
-    await eventually(lambda: load.outcomes["ok"] > after + 300)
-    assert set(await load.finish()) == {"ok"}
+    async with Load(bus, 50) as load:
+        await eventually(lambda: load.outcomes["ok"] > 300)
+        leaving.signal(signal.SIGTERM)
+        assert await asyncio.to_thread(leaving.wait) == 0
+        after = load.outcomes["ok"]
+        await eventually(lambda: load.outcomes["ok"] > after + 300)
+    assert set(load.outcomes) == {"ok"}
     assert staying.stop() == 0
 
 
@@ -145,22 +151,22 @@ async def test_workers_share_the_work_and_one_killed_is_replaced_by_the_other(
 ) -> None:
     await bus.publish("shop", RUN)
     first, second = process(DIBOP_WORKER="one"), process(DIBOP_WORKER="two")
-    load = Load(bus, 20)
-    await eventually(lambda: load.outcomes["ok"] > 100)
-    inbox, answers = bus.nc.new_inbox(), []
+    async with Load(bus, 20) as load:
+        await eventually(lambda: load.outcomes["ok"] > 100)
+        inbox, answers = bus.nc.new_inbox(), []
 
-    async def hear(message: Any) -> None:
-        answers.append(msgspec.json.decode(message.data))
+        async def hear(message: Any) -> None:
+            answers.append(msgspec.json.decode(message.data))
 
-    subscription = await bus.nc.subscribe(inbox, cb=hear)
-    await bus.nc.publish("$SRV.STATS.dibop-executor", b"", reply=inbox)
-    await eventually(lambda: len(answers) == 2)
-    await subscription.unsubscribe()
-    assert {answer["metadata"]["worker"] for answer in answers} == {"one", "two"}
-    assert all(answer["endpoints"][0]["data"]["results"] > 0 for answer in answers)
-    first.kill()
-    before = load.outcomes["ok"]
-    await eventually(lambda: load.outcomes["ok"] > before + 100)
+        subscription = await bus.nc.subscribe(inbox, cb=hear)
+        await bus.nc.publish("$SRV.STATS.dibop-executor", b"", reply=inbox)
+        await eventually(lambda: len(answers) == 2)
+        await subscription.unsubscribe()
+        assert {answer["metadata"]["worker"] for answer in answers} == {"one", "two"}
+        assert all(answer["endpoints"][0]["data"]["results"] > 0 for answer in answers)
+        first.kill()
+        before = load.outcomes["ok"]
+        await eventually(lambda: load.outcomes["ok"] > before + 100)
     assert second.running
 
 
