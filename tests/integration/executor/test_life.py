@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 import pytest
@@ -69,7 +69,7 @@ class Load:
         self._stop = False
         self.outcomes: Counter[str] = Counter()
 
-    async def __aenter__(self) -> Load:
+    async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._caller()) for _ in range(self._callers)]
         return self
 
@@ -82,7 +82,7 @@ class Load:
     async def _caller(self) -> None:
         while not self._stop:
             try:
-                read(await self._bus.raw(SUBJECT, b"{}"))
+                read(await self._bus.raw(SUBJECT, b"{}", seconds=5))
                 self.outcomes["ok"] += 1
             except DibopError as error:
                 self.outcomes[error.code] += 1
