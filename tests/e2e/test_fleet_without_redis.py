@@ -78,7 +78,7 @@ def check_answers(callers: Callers, first_within: float) -> None:
 async def test_redis_is_killed_in_traffic_and_comes_back_empty(workers: Fleet, bus: FleetBus) -> None:
     path = await bus.connector("killed", rate_limit_per_minute=LIMIT)
     async with Callers(bus, ["killed"], concurrency=16) as callers:
-        await pass_windows(1.5)
+        await pass_windows(1.2)
         # when Redis is killed
         workers.redis.kill()
         lost = time.time()
@@ -89,7 +89,7 @@ async def test_redis_is_killed_in_traffic_and_comes_back_empty(workers: Fleet, b
         # and when it is back, and all limits are shared again
         workers.redis.start()
         await all_say(bus, "shared")
-        await pass_windows(2.5)
+        await pass_windows(2)
     # then requests were served without it, and there was no burst
     arrivals = workers.upstream.arrivals(path)
     assert served_alone
@@ -102,17 +102,17 @@ async def test_redis_is_killed_in_traffic_and_comes_back_empty(workers: Fleet, b
 async def test_redis_stands_still_and_goes_on(workers: Fleet, bus: FleetBus) -> None:
     path = await bus.connector("stopped", rate_limit_per_minute=LIMIT)
     async with Callers(bus, ["stopped"], concurrency=16) as callers:
-        await pass_windows(1.5)
+        await pass_windows(1.2)
         workers.redis.pause()
         lost = time.time()
         try:
             await all_say(bus, "degraded_state")
-            await pass_windows(1.5)
+            await pass_windows(1.2)
         finally:
             workers.redis.resume()
         back = time.time()
         await all_say(bus, "shared")
-        await pass_windows(2.5)
+        await pass_windows(2)
     arrivals = workers.upstream.arrivals(path)
     assert [at for at in arrivals if lost + 1 < at < back]
     check_limit(arrivals, lost)
