@@ -35,6 +35,7 @@ def slow_connector(url: str, slug: str = "slow") -> dict[str, Any]:
         "description": "Answers after a while.",
         "base_url": url,
         "auth_type": "none",
+        "resilience": {"rate_limit_per_minute": 0},
         "operations": [
             {
                 "operation": "wait",
