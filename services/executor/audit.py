@@ -14,6 +14,7 @@ from shared.contracts import subjects
 from shared.contracts.commands import AppendAudit, AuditAppended, AuditState
 from shared.contracts.errors import DibopError
 from shared.messaging import client
+from shared.tasks import end
 
 FIRST_SECONDS: Final = 2.0
 """How long whoever causes an entry waits for it to be written."""
@@ -51,9 +52,7 @@ class AuditTrail:
 
     async def stop(self) -> None:
         """Give up what waits; the log keeps it."""
-        for task in self._waiting:
-            task.cancel()
-        await asyncio.gather(*self._waiting, return_exceptions=True)
+        await end(*self._waiting)
 
     async def _append(self, token_file: Path, enterprise: str, entry: AppendAudit) -> None:
         await client.command(

@@ -21,6 +21,7 @@ from shared.messaging.service import CommandService, run_until_signalled
 from shared.persistence.engine import Database
 from shared.persistence.migrate import MigrationStatus, require_head, upgrade
 from shared.security.principals import TokenVerifier
+from shared.tasks import end
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 STREAMS: Final = (
@@ -90,9 +91,7 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
         tasks.append(asyncio.create_task(_repair(store, written, settings.projection_repair_seconds)))
 
     async def stop() -> None:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
         for relay in relays:
             await relay.stop()
         await health.stop()

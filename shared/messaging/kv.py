@@ -13,6 +13,7 @@ from nats.js.kv import KeyValue
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
 from shared.messaging.connection import BusClient
+from shared.tasks import end
 
 T = TypeVar("T")
 
@@ -61,8 +62,7 @@ class KvMirror(Generic[T]):
     async def stop(self) -> None:
         self._forget()
         if self._keeper is not None:
-            self._keeper.cancel()
-            await asyncio.wait({self._keeper})
+            await end(self._keeper)
         await self._end_watch()
 
     def __len__(self) -> int:
@@ -156,8 +156,7 @@ class KvMirror(Generic[T]):
 
     async def _end_watch(self) -> None:
         if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.wait({self._follower})
+            await end(self._follower)
             self._follower = None
         watcher, self._watcher = self._watcher, None
         if watcher is not None:

@@ -24,6 +24,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 from shared.contracts.subjects import EVENTS_STREAM
 from shared.persistence.engine import Database
 from shared.persistence.outbox import outbox
+from shared.tasks import end
 
 _BATCH: Final = 100
 _ACK_SECONDS: Final = 5.0
@@ -50,8 +51,7 @@ class OutboxRelay:
     async def stop(self) -> None:
         """Stop; what is not sent yet is sent after the next start."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
+            await end(self._task)
             self._task = None
 
     async def relay_once(self) -> int:

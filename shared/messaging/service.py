@@ -34,6 +34,7 @@ from shared.messaging.replies import encode_reply, request_id_of
 from shared.messaging.validation import read_body
 from shared.security.principals import Principal, TokenVerifier
 from shared.settings import ServiceSettings
+from shared.tasks import end
 
 M = TypeVar("M", bound=BaseModel)
 Hook = Callable[[], Awaitable[None]]
@@ -42,6 +43,7 @@ _QUEUED_PER_WORKER: Final = 32
 _REFUSERS: Final = 64
 """How many more requests are taken at once only to be refused."""
 _LAST_REPLIES_SECONDS: Final = 5.0
+_CLEAN_UP_SECONDS: Final = 5.0
 
 _log = structlog.get_logger(__name__)
 
@@ -250,8 +252,7 @@ async def run_until_signalled(service: Runnable) -> None:
     try:
         await asyncio.wait({starting, waiting}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
-            starting.cancel()
-            await asyncio.wait({starting})
+            await end(starting, again_seconds=_CLEAN_UP_SECONDS)
             _log.info("Stopped before it was ready")
             return
         await starting

@@ -34,6 +34,7 @@ from services.executor.resilience.types import (
     State,
     StateUnavailableError,
 )
+from shared.tasks import end
 
 SUSPECT_TICKS: Final = 6
 """An answer that is still missing at the sixth tick of 10 ms has been waited for for 50 ms."""
@@ -135,10 +136,7 @@ class FallbackState:
 
     async def stop(self) -> None:
         self._patience.close()
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._tasks)
 
     # ---- the state that the pipeline asks -----------------------------------------------------
     async def acquire(self, ask: Ask) -> Decision:

@@ -18,6 +18,8 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
+from shared.tasks import end
+
 PING_SECONDS: Final = 5.0
 _AGAIN_SECONDS: Final = 1.0
 _SUBJECT: Final = "$SRV.PING.dibop-executor"
@@ -58,8 +60,7 @@ class Fleet:
 
     async def stop(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end(self._task)
         if self._subscription is not None and self._nc.is_connected:
             await self._subscription.unsubscribe()
 

@@ -23,6 +23,7 @@ from shared.contracts.events import Event
 from shared.contracts.projections import ConnectionHealth
 from shared.contracts.subjects import HEALTH_BUCKET, health_key
 from shared.messaging.events import publish_event
+from shared.tasks import end
 
 _MAX_FINDINGS: Final = 10_000
 _PASSING: Final = (NatsError, OSError, TimeoutError)
@@ -73,8 +74,7 @@ class HealthRecorder:
                 await self._empty.wait()
         except TimeoutError:
             _log.warning("Findings about health are lost", count=len(self._findings))
-        self._writer.cancel()
-        await asyncio.wait({self._writer})
+        await end(self._writer)
 
     def changed(self, hold: Hold, change: Change) -> None:
         """A circuit has opened or closed."""

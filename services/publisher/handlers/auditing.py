@@ -11,6 +11,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from services.publisher.handlers.ports import AuditRecord, Registry, Store
 from shared.contracts.errors import DibopError
+from shared.tasks import end
 
 _BATCH: Final = 100
 _POLL_SECONDS: Final = 5.0
@@ -34,9 +35,7 @@ class AuditForwarder:
     async def stop(self) -> None:
         """Stop; what waits is handed over after the next start."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await end(self._task)
 
     def wake(self) -> None:
         self._woken.set()

@@ -23,6 +23,7 @@ from shared.contracts.commands import AddVersion, AppendAudit, VersionAdded
 from shared.contracts.errors import DibopError, ErrorCode
 from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry, CatalogueVersion
+from shared.tasks import end
 
 REFUSALS: Final[frozenset[ErrorCode]] = frozenset(
     {
@@ -107,9 +108,7 @@ class PublicationRunner:
         tasks: list[asyncio.Task[Any]] = [*self._tasks.values()]
         if self._adopting is not None:
             tasks.append(self._adopting)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)
 
     def trouble(self, identifier: str) -> str | None:
         """What the last attempt ran into, for a publication that is not at its end."""
