@@ -140,7 +140,8 @@ async def misfortune(workers: Fleet, diary: Diary, end: float) -> None:
 def over_the_limit(arrivals: list[float], limit: int, diary: Diary) -> list[str]:
     """Windows with more than the limit, and a worker's share for each that went alone: 2 N if all of them did.
 
-    Once all are alone there is no more than the limit again.
+    Once all are alone there is no more than the limit again. A Redis that lost its data, perhaps so briefly that no
+    worker noticed, knows nothing of what it had granted: 2 N in the window that spans the loss.
     """
     over, first = [], 0
     for last, at in enumerate(arrivals):
@@ -148,6 +149,8 @@ def over_the_limit(arrivals: list[float], limit: int, diary: Diary) -> list[str]
             first += 1
         begun, share = at - SEEN - GUARD, ceil(limit / WORKERS)
         extra = 0 if diary.all_alone(begun, at) else min(limit, share * diary.went_alone(begun, at))
+        if any(begun <= emptied <= at for emptied in diary.emptied):
+            extra = limit
         if last - first + 1 > limit + extra:
             over.append(f"{last - first + 1} of {limit + extra}: {diary.story(at - 2 * WINDOW, at)}")
     return over
