@@ -33,6 +33,7 @@ from shared.contracts.execution import (
     ResponseBody,
 )
 from shared.contracts.names import PLATFORM, require_slug, require_token
+from shared.tasks import end
 
 Reply = TypeVar("Reply", bound=BaseModel)
 Plane = Literal["registry", "publisher", "executor"]
@@ -196,9 +197,7 @@ class EventStream:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for reader in self._readers:
-            reader.cancel()
-        await asyncio.gather(*self._readers, return_exceptions=True)
+        await end(*self._readers)
         if self._bus.connected:
             for subscription in self._subscriptions:
                 await subscription.unsubscribe()

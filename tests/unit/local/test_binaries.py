@@ -44,7 +44,7 @@ def test_a_store_with_odd_characters_stays_one_value() -> None:
 
 
 def test_redis_keeps_nothing_on_disk_and_listens_on_loopback() -> None:
-    argv = redis_argv(Path("/bin/redis-server"), port=1, directory=Path("/tmp/d"))
+    argv = redis_argv(Path("/bin/redis-server"), port=1, directory=Path("/var/data"))
 
     assert argv[argv.index("--save") + 1] == ""
     assert argv[argv.index("--bind") + 1] == "127.0.0.1"
