@@ -1,12 +1,10 @@
-"""Principals: who commands, read from an Ed25519-signed JWT (RFC 7519, RFC 8037), and what roles may do."""
+"""Tokens: who commands, read from an Ed25519-signed JWT (RFC 7519, RFC 8037)."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,90 +13,13 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from shared.contracts.errors import DibopError
-from shared.contracts.names import PLATFORM, is_token
+from shared.contracts.names import is_token
+from shared.security.principals.roles import Principal, Role
 
 ISSUER: Final = "dibop"
 AUDIENCE: Final = "dibop-connectors"
 _ALGORITHM: Final = "Ed25519"
 _LEEWAY_SECONDS: Final = 30
-
-
-class Role(StrEnum):
-    PLATFORM_ADMIN = "platform_admin"
-    ENTERPRISE_ADMIN_SDK = "enterprise_admin_sdk"
-    ENTERPRISE_ADMIN = "enterprise_admin"
-    VIEWER = "viewer"
-    SERVICE = "service"
-    PUBLISHER = "publisher"
-    """The publisher itself, which alone adds versions to the registry."""
-    EXECUTOR = "executor"
-    """The executors themselves, which write into the audit log what operators had them do."""
-
-
-class Action(StrEnum):
-    """What a command needs; `ALLOWED` says who may."""
-
-    EDIT_DRAFT = "edit drafts"
-    TEST_DRAFT = "test drafts"
-    PUBLISH = "publish"
-    MANAGE_CONNECTIONS = "manage connections"
-    READ = "read connectors and connections"
-    READ_AUDIT = "read the audit log"
-    ADD_VERSION = "add versions"
-    APPEND_AUDIT = "append to the audit log"
-
-
-_AUTHORS: Final = frozenset({Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK})
-_ADMINS: Final = frozenset({Role.ENTERPRISE_ADMIN_SDK, Role.ENTERPRISE_ADMIN})
-_EVERYWHERE: Final = frozenset({Role.PUBLISHER, Role.EXECUTOR})
-"""The platform's own services, which serve every enterprise."""
-
-ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
-    Action.EDIT_DRAFT: _AUTHORS,
-    Action.TEST_DRAFT: _AUTHORS,
-    Action.PUBLISH: _AUTHORS,
-    Action.MANAGE_CONNECTIONS: _ADMINS,
-    Action.READ: frozenset({*_AUTHORS, *_ADMINS, Role.VIEWER, Role.SERVICE, Role.PUBLISHER}),
-    Action.READ_AUDIT: frozenset({Role.PLATFORM_ADMIN, *_ADMINS}),
-    Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
-    Action.APPEND_AUDIT: frozenset({Role.PUBLISHER, Role.EXECUTOR}),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who is asking: `subject` is the person or service, `enterprise` the one it belongs to."""
-
-    subject: str
-    enterprise: str
-    roles: frozenset[Role]
-
-    def may(self, action: Action, enterprise: str) -> bool:
-        """True where a role that counts in `enterprise` allows `action`.
-
-        Platform Admin counts for `platform`, and for reading in every enterprise; publisher and executor count
-        everywhere; every other role counts in the principal's own enterprise alone, which `platform` is not.
-        """
-        return bool(self._roles_in(enterprise, action) & ALLOWED[action])
-
-    def _roles_in(self, enterprise: str, action: Action) -> frozenset[Role]:
-        roles = set(self.roles & _EVERYWHERE)
-        if Role.PLATFORM_ADMIN in self.roles and (enterprise == PLATFORM or action in {Action.READ, Action.READ_AUDIT}):
-            roles.add(Role.PLATFORM_ADMIN)
-        if enterprise == self.enterprise != PLATFORM:
-            roles |= self.roles - {Role.PLATFORM_ADMIN}
-        return frozenset(roles)
-
-
-def authorise(principal: Principal, action: Action, enterprise: str) -> None:
-    """Refuse with `forbidden`, naming the roles that would do."""
-    if principal.may(action, enterprise):
-        return
-    roles = " or ".join(sorted(role.value for role in ALLOWED[action]))
-    raise DibopError(
-        "forbidden",
-        f"{principal.subject!r} may not {action.value} of enterprise {enterprise!r}: that takes {roles} there.",
-    )
 
 
 class TokenIssuer:

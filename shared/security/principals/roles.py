@@ -1,0 +1,102 @@
+"""Roles and what each may do: the one table that every service asks, and that docs/reference/roles.md is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from shared.contracts.errors import DibopError
+from shared.contracts.names import PLATFORM
+
+
+class Role(StrEnum):
+    PLATFORM_ADMIN = "platform_admin"
+    ENTERPRISE_ADMIN_SDK = "enterprise_admin_sdk"
+    ENTERPRISE_ADMIN = "enterprise_admin"
+    VIEWER = "viewer"
+    SERVICE = "service"
+    PUBLISHER = "publisher"
+    """The publisher itself, which alone adds versions to the registry."""
+    EXECUTOR = "executor"
+    """The executors themselves, which alone seal again and store what they were given in exchange."""
+
+
+class Action(StrEnum):
+    """What a command needs; `ALLOWED` says who may."""
+
+    EDIT_DRAFT = "edit drafts"
+    TEST_DRAFT = "test drafts"
+    PUBLISH = "publish"
+    MANAGE_CONNECTIONS = "manage connections"
+    EXECUTE = "execute operations"
+    READ = "read connectors and connections"
+    READ_AUDIT = "read the audit log"
+    ROTATE_KEYS = "rotate the sealing keys"
+    ADD_VERSION = "add versions"
+    STORE_TOKEN = "store refresh tokens"
+    RESEAL = "seal credentials again"
+    APPEND_AUDIT = "append to the audit log"
+
+
+_AUTHORS: Final = frozenset({Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK})
+_ADMINS: Final = frozenset({Role.ENTERPRISE_ADMIN_SDK, Role.ENTERPRISE_ADMIN})
+
+ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
+    Action.EDIT_DRAFT: _AUTHORS,
+    Action.TEST_DRAFT: _AUTHORS,
+    Action.PUBLISH: _AUTHORS,
+    Action.MANAGE_CONNECTIONS: _ADMINS,
+    Action.EXECUTE: frozenset({*_ADMINS, Role.SERVICE}),
+    Action.READ: frozenset({*_AUTHORS, *_ADMINS, Role.VIEWER, Role.SERVICE, Role.PUBLISHER}),
+    Action.READ_AUDIT: frozenset({Role.PLATFORM_ADMIN, *_ADMINS}),
+    Action.ROTATE_KEYS: frozenset({Role.PLATFORM_ADMIN}),
+    Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
+    Action.STORE_TOKEN: frozenset({Role.EXECUTOR}),
+    Action.RESEAL: frozenset({Role.EXECUTOR}),
+    Action.APPEND_AUDIT: frozenset({Role.PUBLISHER, Role.EXECUTOR}),
+}
+
+SERVICES: Final = frozenset({Role.PUBLISHER, Role.EXECUTOR})
+"""The platform's own services: they count in every enterprise, where their principal is of `platform`."""
+READ_EVERYWHERE: Final = frozenset({Action.READ, Action.READ_AUDIT})
+"""What a Platform Admin may do in every enterprise; all else they do in `platform` alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who is asking: `subject` is the person or service, `enterprise` the one it belongs to."""
+
+    subject: str
+    enterprise: str
+    roles: frozenset[Role]
+
+    def may(self, action: Action, enterprise: str) -> bool:
+        """True where a role that counts in `enterprise` allows `action`.
+
+        Platform Admin counts for `platform`, and for reading in every enterprise. Publisher and executor count
+        everywhere, for principals of `platform` alone. Every other role counts in the principal's own enterprise,
+        which `platform` is not.
+        """
+        return bool(self._roles_in(enterprise, action) & ALLOWED[action])
+
+    def _roles_in(self, enterprise: str, action: Action) -> frozenset[Role]:
+        own = self.roles - SERVICES - {Role.PLATFORM_ADMIN}
+        counting = own if enterprise == self.enterprise != PLATFORM else frozenset()
+        if enterprise == PLATFORM or action in READ_EVERYWHERE:
+            counting |= self.roles & {Role.PLATFORM_ADMIN}
+        if self.enterprise == PLATFORM:
+            counting |= self.roles & SERVICES
+        return counting
+
+
+def authorise(principal: Principal, action: Action, enterprise: str) -> None:
+    """Refuse with `forbidden`, naming the roles that would do."""
+    if principal.may(action, enterprise):
+        return
+    roles = " or ".join(sorted(role.value for role in ALLOWED[action]))
+    raise DibopError(
+        "forbidden",
+        f"{principal.subject!r} may not {action.value} of enterprise {enterprise!r}: that takes {roles} there.",
+    )
