@@ -33,11 +33,21 @@ class CatalogueEntry(msgspec.Struct, frozen=True):
     versions: list[CatalogueVersion]
 
 
+class StoredToken(msgspec.Struct, frozen=True):
+    """A refresh token, sealed by an executor with the key `kid`. `generation` is the fence of its writers, from 1."""
+
+    generation: int
+    kid: str
+    sealed: str
+
+
 class ConnectionEntry(msgspec.Struct, frozen=True):
     """KV `connections`, key `<enterprise>.<connector>.<name>`.
 
     `owner` is the connector's owner, fixed when the connection is made; `version_policy` is `^1` or `1.2.0`.
     `values` are the fields that are not sensitive, `sealed` the others (base64 of HPKE enc and ciphertext).
+    `generation` grows with every change, `credentials` only when other credentials come: not when the same are sealed
+    to another key, and not with `token`.
     """
 
     id: str
@@ -51,6 +61,8 @@ class ConnectionEntry(msgspec.Struct, frozen=True):
     kid: str
     values: dict[str, str]
     sealed: dict[str, str]
+    credentials: int = 0
+    token: StoredToken | None = None
 
 
 class CircuitHealth(msgspec.Struct, frozen=True):

@@ -24,7 +24,7 @@ TEMPLATES_BUCKET: Final = "templates"
 EXECUTORS_QUEUE: Final = "executors"
 EXEC_PATTERN: Final = "exec.v1.*.*.*"
 DRAFT_PATTERN: Final = "draft.v1.*.*.*"
-CONTROL_PATTERN: Final = "executor.v1.*.circuit.*"
+CONTROL_PATTERN: Final = "executor.v1.*.*.*"
 EVENTS_PATTERN: Final = "evt.v1.>"
 RESPONSES_PATTERN: Final = "resp.v1.>"
 

@@ -9,19 +9,31 @@ from pydantic import Field, StringConstraints
 from shared.contracts.commands.base import Message, Slug, Token
 from shared.contracts.projections import HealthState
 
+Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
+KeyId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+PlainValue = Annotated[str, StringConstraints(max_length=4096)]
+SealedValue = Annotated[str, StringConstraints(max_length=32_768)]
+"""Base64 of HPKE's enc and ciphertext."""
+MaskedTail = Annotated[str, StringConstraints(max_length=4)]
 
-class CreateConnection(Message):
-    """`connection.create`. `id` is the UUID that the sealing side made; `sealed` values are base64."""
+
+class GivenCredentials(Message):
+    """Credentials of a connector, as whoever received them sealed them. `id` is what they are sealed for: a UUID."""
 
     connector: Slug
-    name: Token = "default"
-    id: str = Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")
-    owner: Token
+    id: Uuid
     origin: str = Field("", max_length=300)
     kid: str = Field("", max_length=64)
-    values: dict[Token, Annotated[str, StringConstraints(max_length=4096)]] = Field(default_factory=dict)
-    sealed: dict[Token, Annotated[str, StringConstraints(max_length=32_768)]] = Field(default_factory=dict)
-    masked: dict[Token, Annotated[str, StringConstraints(max_length=4)]] = Field(default_factory=dict)
+    values: dict[Token, PlainValue] = Field(default_factory=dict)
+    sealed: dict[Token, SealedValue] = Field(default_factory=dict)
+    masked: dict[Token, MaskedTail] = Field(default_factory=dict)
+
+
+class CreateConnection(GivenCredentials):
+    """`connection.create`. `id` is the UUID that the sealing side made."""
+
+    name: Token = "default"
+    owner: Token
     version_policy: str = Field("^1", pattern=r"^(\^\d{1,6}|\d{1,6}\.\d{1,6}\.\d{1,6})$")
 
 
@@ -36,8 +48,83 @@ class ConnectionHealthModel(Message):
     cause: str = ""
 
 
+class RotateConnection(GivenCredentials):
+    """`connection.rotate`: other credentials for the connection `id`. A stored token is dropped with the old ones.
+
+    `conflict` where the name has another connection by now.
+    """
+
+    name: Token = "default"
+
+
+class ShowConnection(Message):
+    """`connection.show`."""
+
+    connector: Slug
+    name: Token = "default"
+
+
+class StoreToken(Message):
+    """`connection.store-token`, by executors: a refresh token, where the stored one is still of generation `expected`.
+
+    `expected` is 0 where there was none. `conflict` names the present generation.
+    """
+
+    connector: Slug
+    name: Token
+    id: Uuid
+    expected: int = Field(ge=0)
+    kid: KeyId
+    sealed: SealedValue
+    scopes: str | None = Field(None, max_length=4096)
+
+
+class TokenStored(Message):
+    """The stored token's generation from now on."""
+
+    generation: int
+
+
+class ResealedToken(Message):
+    kid: KeyId
+    sealed: SealedValue
+
+
+class ResealConnection(Message):
+    """`connection.reseal`, by executors: the same credentials and token, sealed to another key.
+
+    `generation` is the connection's that was resealed; `conflict` where it has changed meanwhile. `sealed` holds all
+    sealed fields, or none where they stay as they are; `token` is None where that stays.
+    """
+
+    connector: Slug
+    name: Token
+    id: Uuid
+    generation: int = Field(ge=1)
+    kid: KeyId
+    sealed: dict[Token, SealedValue] = Field(default_factory=dict)
+    token: ResealedToken | None = None
+
+
+class ConnectionResealed(Message):
+    """The connection's generation from now on."""
+
+    generation: int
+
+
+class TokenModel(Message):
+    """What people see of a stored refresh token."""
+
+    generation: int
+    scopes: str
+    stored_at: str
+
+
 class Connection(Message):
-    """A connection as people see it: sensitive fields only as masked tails (`fields`: name to what may be shown)."""
+    """A connection as people see it: sensitive fields only as masked tails (`fields`: name to what may be shown).
+
+    `rotated_by` and `rotated_at` are None as long as it has its first credentials.
+    """
 
     id: str
     enterprise: str
@@ -49,6 +136,9 @@ class Connection(Message):
     fields: dict[str, str]
     created_by: str
     created_at: str
+    rotated_by: str | None = None
+    rotated_at: str | None = None
+    token: TokenModel | None = None
     health: ConnectionHealthModel = Field(default_factory=ConnectionHealthModel)
 
 

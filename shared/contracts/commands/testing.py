@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from shared.contracts.commands.base import Message, Slug, Token
+from shared.contracts.commands.connections import Uuid
 
 
 class TestCredentials(Message):
@@ -43,6 +44,7 @@ class TestPlan(Message):
 class RunTest(Message):
     """`test.run`: run operations of the draft with their sample values, or with `parameters` for each.
 
+    `credentials` come with the command, or are those that `test-credentials.save` kept under `credentials_id`.
     `timeout` bounds one attempt, in seconds.
     """
 
@@ -50,6 +52,7 @@ class RunTest(Message):
     operations: list[str] | None = None
     parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     credentials: TestCredentials | None = None
+    credentials_id: Uuid | None = None
     timeout: float | None = Field(None, gt=0, le=300)
 
 
