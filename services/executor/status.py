@@ -14,7 +14,7 @@ from services.executor.bus import Counters
 from shared.contracts.subjects import CONTROL_PATTERN, DRAFT_PATTERN, EXEC_PATTERN, EXECUTORS_QUEUE
 
 SERVICE_NAME: Final = "dibop-executor"
-_ENDPOINTS: Final = {"execute": EXEC_PATTERN, "draft": DRAFT_PATTERN, "circuit": CONTROL_PATTERN}
+_ENDPOINTS: Final = {"execute": EXEC_PATTERN, "draft": DRAFT_PATTERN, "control": CONTROL_PATTERN}
 
 
 class WorkerService(Service):

@@ -1,0 +1,45 @@
+"""Every command to the executors, by `<noun>.<verb>`: what it takes and what carries it out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from pydantic import BaseModel
+
+from services.executor.control import circuit
+from services.executor.control.ports import Caller, Controls
+from shared.contracts.commands import ResetCircuits, ShowCircuits
+from shared.contracts.errors import DibopError
+
+C = TypeVar("C", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`handle` takes the caller, a `model` and the controls; its answer is the reply."""
+
+    model: type[BaseModel]
+    handle: Callable[[Caller, Any, Controls], Awaitable[BaseModel]]
+
+
+def _command(model: type[C], handle: Callable[[Caller, C, Controls], Awaitable[BaseModel]]) -> Command:
+    return Command(model, handle)
+
+
+COMMANDS: Final[Mapping[str, Command]] = {
+    "circuit.show": _command(ShowCircuits, circuit.show),
+    "circuit.reset": _command(ResetCircuits, circuit.reset),
+}
+
+
+def command_of(noun: str, verb: str) -> Command:
+    """The command of this name, or `invalid-request` with those there are."""
+    found = COMMANDS.get(f"{noun}.{verb}")
+    if found is None:
+        raise DibopError(
+            "invalid-request",
+            f"Executors have no command {noun[:40]}.{verb[:40]}. There are: {', '.join(COMMANDS)}.",
+        )
+    return found
