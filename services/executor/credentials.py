@@ -6,13 +6,15 @@ from collections import OrderedDict
 from typing import Final
 
 from services.executor.domain.auth import credentials_of
+from services.executor.domain.base import base_of
+from services.executor.domain.client_certificate import client_certificate_of
 from services.executor.domain.plan import ConnectorPlan
 from services.executor.domain.request import Target
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import SealedCredentials
 from shared.contracts.projections import ConnectionEntry
 from shared.contracts.subjects import connection_key
-from shared.contracts.template import fill_base_url, origin_of
+from shared.contracts.template import CLIENT_CERTIFICATE, origin_of
 from shared.security.sealing import KeyRing, SealContext
 
 _NOTHING: Final = SealedCredentials(id="", origin="", kid="")
@@ -71,14 +73,16 @@ class Vault:
         values |= {name: value for name, value in given.values.items() if value}
         if context is None and (plan.auth.kind != "none" or _needs_values(plan, values)):
             raise _connection_required(plan)
-        base = fill_base_url(plan.base_url, {name: value for name, value in values.items() if name in public})
-        if plan.auth.kind != "none" and context is not None:
+        base = base_of(plan.base_url, {name: value for name, value in values.items() if name in public})
+        if context is not None and (plan.auth.kind != "none" or plan.auth.certificate):
             self._check_origin(plan, base, given.origin)
             values |= self._unsealed(plan, given, context)
-        return Target(base, plan.auth, credentials_of(plan.auth, values))
+        certificate = client_certificate_of(values) if plan.auth.certificate else None
+        return Target(base, plan.auth, credentials_of(plan.auth, values), certificate)
 
     def _unsealed(self, plan: ConnectorPlan, given: SealedCredentials, context: SealContext) -> dict[str, str]:
-        needed = {field: given.sealed[field] for field in plan.auth.fields if field in given.sealed}
+        fields = (*plan.auth.fields, *(CLIENT_CERTIFICATE if plan.auth.certificate else ()))
+        needed = {field: given.sealed[field] for field in fields if field in given.sealed}
         if not needed:
             return {}
         if self._ring is None:
@@ -99,13 +103,17 @@ class Vault:
 
 
 def _needs_values(plan: ConnectorPlan, values: dict[str, str]) -> bool:
-    return any(f"{{{field.name}}}" in plan.base_url and field.name not in values for field in plan.credential_fields)
+    return any(
+        field.name not in values
+        and (f"{{{field.name}}}" in plan.base_url or (field.required and field.name in CLIENT_CERTIFICATE))
+        for field in plan.credential_fields
+    )
 
 
 def _connection_required(plan: ConnectorPlan) -> DibopError:
-    why = (
-        f"authenticates with {plan.auth.kind}" if plan.auth.kind != "none" else "has an address of its own for everyone"
-    )
+    why = "needs what only a connection has: its own address or certificate"
+    if plan.auth.kind != "none":
+        why = f"authenticates with {plan.auth.kind}"
     return DibopError(
         "connection-required",
         f"The connector {plan.slug!r} {why}, and there is no connection to it. Create one, then repeat the request.",

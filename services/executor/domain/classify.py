@@ -55,6 +55,7 @@ _PHASES: Final[Mapping[Phase, Failure]] = {
     "connect": _UNREACHABLE,
     "tls": _UNREACHABLE,
     "certificate": Failure("failure", "never", "upstream-unreachable", "not_sent"),
+    "client_certificate": Failure("neutral", "never", "credentials-rejected", "not_sent"),
     "sending": _UNKNOWN,
     "receiving": _UNKNOWN,
 }

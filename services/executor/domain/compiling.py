@@ -21,7 +21,7 @@ from services.executor.domain.plan import (
 )
 from services.executor.domain.schemas import pack_schema
 from shared.contracts.errors import DibopError
-from shared.contracts.template.model import Operation, Parameter, Resilience, Template
+from shared.contracts.template.model import CLIENT_CERTIFICATE, Operation, Parameter, Resilience, Template
 
 P = TypeVar("P", ParameterPlan, bytes)
 Alike = dict[bytes, ParameterPlan | bytes]
@@ -73,6 +73,7 @@ def _auth(template: Template) -> AuthPlan:
         header=intern(template.credential_header() or ""),
         prefix=template.key_prefix or "" if kind == "api_key" else "",
         query_parameter=template.query_parameter or "" if kind == "api_key" else "",
+        certificate=CLIENT_CERTIFICATE[0] in template.credential_fields(),
     )
 
 

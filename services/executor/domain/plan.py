@@ -21,7 +21,8 @@ BodyEncoding = Literal["json", "form", "multipart", "whole"]
 class AuthPlan(msgspec.Struct, frozen=True, gc=False):
     """How credentials travel. `fields` are the credential fields that are sent, in the kind's own order.
 
-    `header` is the credential's own header, empty where it goes to the query.
+    `header` is the credential's own header, empty where it goes to the query. `certificate` is true where the
+    credential fields hold a client certificate.
     """
 
     kind: AuthKind
@@ -29,6 +30,7 @@ class AuthPlan(msgspec.Struct, frozen=True, gc=False):
     header: str = ""
     prefix: str = ""
     query_parameter: str = ""
+    certificate: bool = False
 
 
 class CredentialPlan(msgspec.Struct, frozen=True, gc=False):

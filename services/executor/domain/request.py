@@ -15,6 +15,7 @@ from services.executor.domain.encoding import encode_component, json_bytes, scal
 from services.executor.domain.plan import AuthPlan, Location, OperationPlan, ParameterPlan
 from services.executor.domain.schemas import SchemaCache
 from services.executor.domain.values import allowed, header_problem, problem_of
+from services.executor.transport.client_certificate import ClientCertificate
 from services.executor.transport.interface import HttpRequest
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import IDEMPOTENCY_HEADER
@@ -45,11 +46,15 @@ Problems = list[dict[str, str]]
 
 
 class Target(msgspec.Struct, frozen=True, gc=False):
-    """Where requests of a connection go, and what each of them carries. `base` has its placeholders filled."""
+    """Where requests of a connection go, and what each of them carries. `base` has its placeholders filled.
+
+    `certificate` is presented in TLS.
+    """
 
     base: str
     auth: AuthPlan
     credentials: Credentials
+    certificate: ClientCertificate | None = None
 
 
 class Placed:
@@ -91,7 +96,7 @@ def build_request(
     if content_type is not None and not any(name.lower() == "content-type" for name, _ in sent):
         sent.append(("Content-Type", content_type))
     sent.extend(target.credentials.headers)
-    return HttpRequest(operation.method, _url(operation, target, placed), sent, body)
+    return HttpRequest(operation.method, _url(operation, target, placed), sent, body, target.certificate)
 
 
 def _place(operation: OperationPlan, given: Mapping[str, Any], schemas: SchemaCache, problems: Problems) -> Placed:

@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from services.executor.transport.client_certificate import ClientCertificate
+
 Phase = Literal[
     "request",  # the request itself cannot be sent as it is: header injection, malformed URL
     "egress",  # the address is not allowed
@@ -19,6 +21,7 @@ Phase = Literal[
     "connect",  # no TCP connection
     "tls",  # the handshake failed
     "certificate",  # the handshake failed because the certificate is not valid for the host
+    "client_certificate",  # the connection's own certificate is missing, cannot be used, or was refused
     "sending",  # the connection broke while the request was being written
     "receiving",  # no answer, a malformed one, or one that was cut short
     "too_large",  # the body is over the cap
@@ -33,13 +36,15 @@ class HttpRequest(msgspec.Struct, frozen=True):
 
     `url` is absolute and already percent-encoded; it is sent as it is, without its fragment. Names and values
     of `headers` go out in their order. The transport adds Host and Content-Length, and Accept,
-    Accept-Encoding and User-Agent where they are missing.
+    Accept-Encoding and User-Agent where they are missing. `certificate` is presented to the server in TLS, on
+    connections that no request with another certificate uses.
     """
 
     method: str
     url: str
     headers: Sequence[tuple[str, str]] = ()
     body: bytes | None = None
+    certificate: ClientCertificate | None = None
 
     def __repr__(self) -> str:
         """Tell nothing that may be a secret: any part of URL, headers and body may hold one."""

@@ -7,6 +7,7 @@ from shared.contracts.template.address import credential_origin, fill_base_url, 
 from shared.contracts.template.digests import canonical_json, document_digest, operation_digest, operation_digests
 from shared.contracts.template.document import PartName, Report, check, check_part
 from shared.contracts.template.model import (
+    CLIENT_CERTIFICATE,
     Auth,
     CredentialField,
     Operation,
@@ -24,6 +25,7 @@ from shared.contracts.template.values import fits
 from shared.contracts.template.yaml_source import Source, SourceError, parse_source
 
 __all__ = [
+    "CLIENT_CERTIFICATE",
     "MAX_SAFE_INTEGER",
     "MAX_TEMPLATE_BYTES",
     "Auth",

@@ -286,7 +286,7 @@ class Template(Auth, Overview):
         """The credential field that holds the key: `api_key`, or the single sensitive one; None for other types."""
         if self.auth_type != "api_key":
             return None
-        sensitive = self.sensitive_fields()
+        sensitive = self.sensitive_fields().difference(CLIENT_CERTIFICATE)
         return "api_key" if "api_key" in self.credential_fields() else next(iter(sensitive), None)
 
     def credential_header(self) -> str | None:
@@ -318,12 +318,15 @@ DEFAULT_CREDENTIALS: Final[Mapping[str, Mapping[str, CredentialField]]] = {
 }
 """The credential fields of a template that has no credential_schema."""
 
+CLIENT_CERTIFICATE: Final = ("client_certificate", "client_key")
+"""Credential names that mean the same for every auth type: PEM with which a connection presents itself in TLS."""
+
 SECRET_FIELDS: Final[Mapping[str, frozenset[str]]] = {
-    "none": frozenset(),
-    "api_key": frozenset({"api_key"}),
-    "basic": frozenset({"password"}),
-    "bearer": frozenset({"token"}),
-    "oauth2": frozenset({"client_secret"}),
+    "none": frozenset({"client_key"}),
+    "api_key": frozenset({"api_key", "client_key"}),
+    "basic": frozenset({"password", "client_key"}),
+    "bearer": frozenset({"token", "client_key"}),
+    "oauth2": frozenset({"client_secret", "client_key"}),
 }
 """Credential names that are sensitive whatever the schema says."""
 

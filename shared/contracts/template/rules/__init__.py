@@ -15,6 +15,7 @@ AUTH_ERRORS: Final[Sequence[Rule]] = (
     auth.fields_belong_to_the_auth_type,
     auth.field_names_are_identifiers,
     auth.needed_fields_are_there,
+    auth.client_certificate_has_its_key,
     auth.secrets_are_sensitive,
     auth.secrets_have_no_default,
     auth.key_goes_to_one_place,

@@ -7,7 +7,13 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from shared.contracts.template.address import PLACEHOLDER, AddressError, parse_fixed_url
-from shared.contracts.template.model import DEFAULT_CREDENTIALS, NEEDED_FIELDS, SECRET_FIELDS, credential_header
+from shared.contracts.template.model import (
+    CLIENT_CERTIFICATE,
+    DEFAULT_CREDENTIALS,
+    NEEDED_FIELDS,
+    SECRET_FIELDS,
+    credential_header,
+)
 from shared.contracts.template.node import Node
 from shared.contracts.template.problems import Problem, one_of, shown
 
@@ -103,12 +109,24 @@ def needed_fields_are_there(document: Node) -> Iterator[Problem]:
                 f"auth_type {auth_type} needs the field `{name}`.",
                 f"Add `{name}`, or leave credential_schema out.",
             )
-    if auth_type == "api_key" and "api_key" not in fields and len(sensitive_names(document)) != 1:
+    sensitive = sensitive_names(document).difference(CLIENT_CERTIFICATE)
+    if auth_type == "api_key" and "api_key" not in fields and len(sensitive) != 1:
         yield Problem(
             path,
             "It is not clear which field is the key.",
             "Name it `api_key`, or have exactly one sensitive field.",
         )
+
+
+def client_certificate_has_its_key(document: Node) -> Iterator[Problem]:
+    fields = written_fields(document) or []
+    present = [name for name in CLIENT_CERTIFICATE if name in fields]
+    path = document.at("credential_schema")
+    if len(present) == 1:
+        missing = next(name for name in CLIENT_CERTIFICATE if name not in fields)
+        yield Problem(path, f"`{present[0]}` is of no use without `{missing}`.", "Have both fields, or neither.")
+    elif present and (document.text("base_url") or "").lower().startswith("http://"):
+        yield Problem(path, "A client certificate is presented in TLS, and base_url is plain http.", "Use https.")
 
 
 def secrets_are_sensitive(document: Node) -> Iterator[Problem]:
@@ -223,7 +241,7 @@ def field_without_use(document: Node) -> Iterator[Problem]:
     base_url = document.text("base_url")
     if auth_type is None or base_url is None:
         return
-    used = {*DEFAULT_CREDENTIALS[auth_type], *PLACEHOLDER.findall(base_url)}
+    used = {*DEFAULT_CREDENTIALS[auth_type], *CLIENT_CERTIFICATE, *PLACEHOLDER.findall(base_url)}
     if auth_type == "oauth2":
         used |= {"token_url", "authorization_url"}
     if auth_type == "api_key" and "api_key" not in (written_fields(document) or []):

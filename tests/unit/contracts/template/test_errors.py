@@ -14,6 +14,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 PARAMETER = "/operations/0/parameters/1"
 BODY = "/operations/1/parameters/0"
 API_KEY = {"label": "Key", "type": "password"}
+CLIENT_CERTIFICATE = {"client_certificate": {"label": "C"}, "client_key": {"label": "K"}}
 OAUTH2: dict[str, Any] = {
     "auth_type": "oauth2",
     "grant_type": "client_credentials",
@@ -160,6 +161,26 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
         "/credential_schema/token/default",
         "not secret",
         "Take the default out",
+    ),
+    ({"/credential_schema/client_key": {"label": "K"}}, "/credential_schema", "without `client_certificate`", "both"),
+    ({"/credential_schema/client_certificate": {"label": "C"}}, "/credential_schema", "without `client_key`", "both"),
+    (
+        {"/base_url": "http://a.test", "/auth_type": "none", "/credential_schema": CLIENT_CERTIFICATE},
+        "/credential_schema",
+        "presented in TLS",
+        "Use https",
+    ),
+    (
+        {"/credential_schema": {**CLIENT_CERTIFICATE, "client_key": {"label": "K", "sensitive": False}, "k": API_KEY}},
+        "/credential_schema/client_key/sensitive",
+        "is a secret",
+        "sensitive: true",
+    ),
+    (
+        {"/auth_type": "api_key", "/credential_schema": CLIENT_CERTIFICATE},
+        "/credential_schema",
+        "which field is the key",
+        "Name it `api_key`",
     ),
     ({"/credential_schema": {"API Key": API_KEY}}, "/credential_schema/API Key", "not a name", "a-z"),
     ({"/credential_schema": {"a": "Key"}}, "/credential_schema/a", "not a mapping", "Write a mapping"),
