@@ -21,6 +21,7 @@ from services.executor.credentials import Vault
 from services.executor.domain.compiling import compile_document
 from services.executor.domain.schemas import SchemaCache
 from services.executor.handlers import Ports
+from services.executor.keys import LiveRing
 from services.executor.parts import ResponseParts
 from services.executor.plans import Plans
 from services.executor.resilience.assembly import Resilience
@@ -44,7 +45,6 @@ from shared.messaging.connection import BusClient, connect
 from shared.messaging.kv import KvMirror
 from shared.messaging.objects import Documents
 from shared.security.principals import TokenVerifier
-from shared.security.sealing import KeyRing
 
 T = TypeVar("T")
 
@@ -72,7 +72,7 @@ class Executor:
     def __init__(self, settings: ExecutorSettings, *, on_loaded: Callable[[], None] | None = None) -> None:
         self._settings = settings
         self._on_loaded = on_loaded
-        self._ring = _load(KeyRing.load, settings.seal_keyring_file)
+        self._ring = _load(LiveRing, settings.seal_keyring_file)
         self._callers = Callers(_load(TokenVerifier.load, settings.token_key_file))
         self._client: BusClient | None = None
         self._transport: AiohttpTransport | None = None
@@ -133,6 +133,8 @@ class Executor:
             await self._control.drain(_STOP_SECONDS)
         if self._intake is not None:
             await self._intake.drain(self._settings.drain_seconds)
+        if self._ring is not None:
+            await self._ring.stop()
         for mirror in self._mirrors:
             await mirror.stop()
         if self._resilience is not None:
@@ -159,6 +161,8 @@ class Executor:
         plans = Plans(Documents(js), compile_document, settings.plan_cache_size)
         resolver = Resolver(catalogue, connections, plans, Vault(self._ring), resilience.outer_rates)
         await asyncio.gather(catalogue.start(), connections.start())
+        if self._ring is not None:
+            self._ring.start()
         return Ports(
             resolver=resolver,
             sender=Sender(transport, resilience.guard, resilience.bulkhead, max_bytes=settings.max_response_bytes),

@@ -97,19 +97,46 @@ class SealingKey:
 
 @dataclass(frozen=True, slots=True)
 class KeyRing:
-    """The executors' private keys by id: one active, the others retired and only good for opening."""
+    """The executors' private keys by id: one is active, and all open.
+
+    `next` is the key that becomes the active one as soon as every executor holds it: nothing is sealed to it yet.
+    The others are retired: nothing more is sealed to them.
+    """
 
     active: str
     keys: Mapping[str, X25519PrivateKey]
+    next: str | None = None
 
     @classmethod
     def generate(cls) -> KeyRing:
-        kid = f"seal-{secrets.token_hex(4)}"
-        return cls(kid, {kid: X25519PrivateKey.generate()})
+        kid, key = _new_key()
+        return cls(kid, {kid: key})
 
     @property
     def sealing_key(self) -> SealingKey:
         return SealingKey(self.active, self.keys[self.active].public_key())
+
+    @property
+    def retired(self) -> list[str]:
+        """Ids of the retired keys, the oldest first."""
+        return [kid for kid in self.keys if kid not in {self.active, self.next}]
+
+    def with_next(self) -> KeyRing:
+        """This ring with a new key to come; the same ring where there is one."""
+        if self.next is not None:
+            return self
+        kid, key = _new_key()
+        return replace(self, keys={**self.keys, kid: key}, next=kid)
+
+    def switched(self) -> KeyRing:
+        """This ring with the key to come as the active one, and the active one retired."""
+        return self if self.next is None else replace(self, active=self.next, next=None)
+
+    def without(self, kid: str) -> KeyRing:
+        """This ring without a retired key; ValueError for one that is not retired."""
+        if kid not in self.retired:
+            raise ValueError(f"{kid!r} is no retired key of this ring")
+        return replace(self, keys={other: key for other, key in self.keys.items() if other != kid})
 
     def open(self, sealed: str, context: SealContext, kid: str) -> str:
         """Open one value, or raise `credentials-rejected`: it was sealed for something else, or is damaged."""
@@ -134,6 +161,7 @@ class KeyRing:
         return json.dumps(
             {
                 "active": self.active,
+                **({"next": self.next} if self.next is not None else {}),
                 "keys": [
                     {"kid": kid, "private_key": _encode(key.private_bytes_raw())} for kid, key in self.keys.items()
                 ],
@@ -147,13 +175,17 @@ class KeyRing:
         try:
             data = json.loads(path.read_text())
             keys = {k["kid"]: X25519PrivateKey.from_private_bytes(_decode(k["private_key"])) for k in data["keys"]}
-            ring = cls(data["active"], keys)
-            _ = keys[ring.active]
+            ring = cls(data["active"], keys, data.get("next"))
+            _ = keys[ring.active], ring.next is None or keys[ring.next]
         except OSError as error:
             raise ValueError(f"the key ring {path} cannot be read: {error.strerror}") from error
         except (ValueError, KeyError, TypeError):
             raise ValueError(f"{path} is not a key ring") from None
         return ring
+
+
+def _new_key() -> tuple[str, X25519PrivateKey]:
+    return f"seal-{secrets.token_hex(4)}", X25519PrivateKey.generate()
 
 
 def masked_tail(value: str) -> str:
@@ -162,13 +194,25 @@ def masked_tail(value: str) -> str:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file that only its owner can read, whole or not at all, and on disk when this returns."""
+    write_whole(path, text, mode=0o600)
+
+
+def write_whole(path: Path, text: str, *, mode: int = 0o644) -> None:
+    """Write a file, whole or not at all, and on disk when this returns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(f".{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(descriptor, "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _encode(raw: bytes) -> str:

@@ -1,0 +1,64 @@
+"""The registry, asked with the executors' own token: it stores what only they can seal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, TypeVar
+
+from nats.aio.client import Client
+from pydantic import BaseModel
+
+from shared.contracts import subjects
+from shared.contracts.commands import ConnectionResealed, ResealConnection, StoreToken, TokenStored
+from shared.contracts.errors import DibopError
+from shared.messaging import client
+
+M = TypeVar("M", bound=BaseModel)
+
+ANSWER_SECONDS: Final = 10.0
+
+
+class RegistryClient:
+    """Commands of the registry that executors alone may send. The token is read anew each time: it may be renewed."""
+
+    def __init__(self, nc: Client, token_file: Path | None) -> None:
+        self._nc = nc
+        self._token_file = token_file
+
+    async def store_token(
+        self, enterprise: str, command: StoreToken, *, request_id: str | None = None, seconds: float = ANSWER_SECONDS
+    ) -> TokenStored:
+        """Store a refresh token; `conflict` where another worker has stored one since `command.expected`."""
+        return await self._ask(enterprise, "store-token", command, TokenStored, request_id=request_id, seconds=seconds)
+
+    async def reseal(
+        self, enterprise: str, command: ResealConnection, *, request_id: str | None = None
+    ) -> ConnectionResealed:
+        """Replace ciphertexts; `conflict` where the connection has changed since `command.generation`."""
+        return await self._ask(enterprise, "reseal", command, ConnectionResealed, request_id=request_id)
+
+    async def _ask(
+        self,
+        enterprise: str,
+        verb: str,
+        body: BaseModel,
+        reply: type[M],
+        *,
+        request_id: str | None,
+        seconds: float = ANSWER_SECONDS,
+    ) -> M:
+        if self._token_file is None:
+            raise DibopError(
+                "internal",
+                "This executor has no token to command the registry with. Have its operator set "
+                "DIBOP_SERVICE_TOKEN_FILE.",
+            )
+        return await client.command(
+            self._nc,
+            subjects.registry(enterprise, "connection", verb),
+            body,
+            reply,
+            timeout=seconds,
+            token=self._token_file.read_text().strip(),
+            request_id=request_id,
+        )
