@@ -123,8 +123,15 @@ class Publisher:
         body = c.ShowChecklist(slug=slug, scope=scope)
         return await self._ask("connector", "checklist", body, c.Checklist, COMMAND_SECONDS)
 
-    async def publish(self, slug: str, scope: c.Scope, notes: str = "") -> c.Published:
-        body = c.PublishConnector(slug=slug, scope=scope, notes=notes)
+    async def diff(self, query: c.DiffConnector) -> c.Difference:
+        """What changed between two documents of a connector."""
+        return await self._ask("connector", "diff", query, c.Difference, COMMAND_SECONDS)
+
+    async def publish(
+        self, slug: str, scope: c.Scope, notes: str = "", *, bump: c.BumpName | None = None
+    ) -> c.Published:
+        """Publish the draft; `bump` asks for at least this one."""
+        body = c.PublishConnector(slug=slug, scope=scope, notes=notes, bump=bump)
         return await self._ask("connector", "publish", body, c.Published, _PUBLISH_SECONDS)
 
     async def _ask(self, noun: str, verb: str, body: c.Message, reply: type[Reply], seconds: float) -> Reply:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dibop.cli import options, output, runner
+from dibop.cli import diff, options, output, runner
 
 if TYPE_CHECKING:
     from dibop.authoring import TemplateFile
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from shared.contracts.template import Problem
 
 app = typer.Typer(help="Write, look at, test and publish connectors.", no_args_is_help=True)
+app.command()(diff.diff)
 
 Slug = Annotated[str, typer.Argument(help="The connector's slug.", metavar="SLUG")]
 File = Annotated[Path, typer.Argument(help="The template, YAML or JSON.", metavar="FILE")]
@@ -217,13 +218,17 @@ def publish(
         typer.Option("--scope", help="For all enterprises, or yours alone. By default as the draft's owner has it."),
     ] = None,
     notes: Annotated[str, typer.Option("--notes", help="What is new, for those who use it.")] = "",
+    bump: Annotated[
+        Literal["major", "minor", "patch"] | None,
+        typer.Option("--bump", help="At least this bump; refused where what changed needs a larger one."),
+    ] = None,
     owner: options.Owner = None,
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
     """Publish the draft as the next version, if the gate lets it pass. Answers once it can be executed.
 
-    Example: `dibop connector publish openweathermap --scope catalogue`
+    Examples: `dibop connector publish openweathermap --scope catalogue`, `dibop connector publish crm --bump major`
     """
 
     async def work(client: Client) -> Published:
@@ -235,7 +240,7 @@ def publish(
         enterprise = draft.owner if draft else named or client.enterprise
         wanted = scope or ("catalogue" if enterprise == PLATFORM else "enterprise")
         with output.waiting(f"publishing {slug}"):
-            return await Publisher(client, enterprise).publish(slug, wanted, notes)
+            return await Publisher(client, enterprise).publish(slug, wanted, notes, bump=bump)
 
     published = runner.with_client(home, work)
     if as_json:

@@ -50,9 +50,9 @@ def is_interactive() -> bool:
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def say(text: str) -> None:
+def say(text: str, style: str = "") -> None:
     """A line of the result."""
-    console().print(text, markup=False)
+    console().print(text, markup=False, style=style)
 
 
 def note(text: str) -> None:

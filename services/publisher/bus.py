@@ -11,7 +11,7 @@ from nats.aio.client import Client
 from nats.js.kv import KeyValue
 from pydantic import BaseModel
 
-from services.publisher.handlers import publishing, testing
+from services.publisher.handlers import comparing, publishing, testing
 from services.publisher.handlers.ports import AuditRecord, Caller, Ports
 from services.publisher.handlers.saga import PublicationRunner
 from services.publisher.settings import PublisherSettings
@@ -21,6 +21,8 @@ from shared.contracts.commands import (
     AuditAppended,
     Checklist,
     Connector,
+    DiffConnector,
+    Difference,
     Draft,
     GetDraft,
     GetVersion,
@@ -66,6 +68,10 @@ def serve(service: CommandService, settings: PublisherSettings, ports: Ports, ru
     @service.command("connector", "checklist", ShowChecklist)
     async def show_checklist(context: CommandContext, command: ShowChecklist) -> Checklist:
         return await publishing.show_checklist(_caller(context), command, ports)
+
+    @service.command("connector", "diff", DiffConnector)
+    async def diff(context: CommandContext, query: DiffConnector) -> Difference:
+        return await comparing.diff(_caller(context), query, ports)
 
     @service.command("connector", "publish", PublishConnector)
     async def publish(context: CommandContext, command: PublishConnector) -> Published:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from services.publisher.domain.schemas import PARAMETER, RESPONSE, enum_changes, same, schema_changes
 from services.publisher.domain.versioning import Change, ChangeKind
+from shared.contracts.template.problems import escape
 
 Fields = Mapping[str, Any]
 _DEFAULT_PORTS: Final = {"http": "80", "https": "443"}
@@ -28,6 +29,8 @@ OVERVIEW_FIELDS: Final[Mapping[str, ChangeKind]] = {
     "key_prefix": ChangeKind.CREDENTIAL_SENT_OTHERWISE,
     "grant_type": ChangeKind.CREDENTIAL_SENT_OTHERWISE,
     "token_auth_method": ChangeKind.CREDENTIAL_SENT_OTHERWISE,
+    "token_parameters": ChangeKind.CREDENTIAL_SENT_OTHERWISE,
+    "scope_separator": ChangeKind.SCOPES_CHANGED,
     "scopes": ChangeKind.SCOPES_CHANGED,
     "resilience": ChangeKind.RESILIENCE_CHANGED,
 }
@@ -71,16 +74,16 @@ def _field_changes(
     """Fields that differ, each of its kind; null and absent are the same."""
     for field in sorted((old.keys() | new.keys()) - set(apart)):
         if not same(old.get(field), new.get(field)):
-            yield Change(f"{path}/{field}", kinds.get(field, ChangeKind.OTHER))
+            kind = kinds.get(field, ChangeKind.OTHER)
+            yield Change(f"{path}/{escape(field)}", kind, old.get(field), new.get(field))
 
 
 def _address_changes(field: str, old: str | None, new: str | None) -> Iterator[Change]:
     if (old or "") == (new or ""):
         return
-    if old and new and _receiver(old) == _receiver(new):
-        yield Change(f"/{field}", ChangeKind.PATH_CHANGED)
-    else:
-        yield Change(f"/{field}", ChangeKind.CREDENTIAL_SENT_OTHERWISE)
+    same_receiver = bool(old and new) and _receiver(old or "") == _receiver(new or "")
+    kind = ChangeKind.PATH_CHANGED if same_receiver else ChangeKind.CREDENTIAL_SENT_OTHERWISE
+    yield Change(f"/{field}", kind, old, new)
 
 
 def _receiver(url: str) -> tuple[str, str]:
@@ -96,21 +99,23 @@ def _credential_changes(old: Fields, new: Fields) -> Iterator[Change]:
         before, after = old.get(name), new.get(name)
         if before is None or after is None:
             required = after is not None and after.get("required")
-            yield Change(path, ChangeKind.REQUIRED_CREDENTIAL_ADDED if required else ChangeKind.OTHER)
+            kind = ChangeKind.REQUIRED_CREDENTIAL_ADDED if required else ChangeKind.OTHER
+            yield Change(path, kind, before, after)
             continue
         yield from _field_changes(path, before, after, CREDENTIAL_FIELDS, {"required"})
-        if bool(before.get("required")) != bool(after.get("required")):
-            required = bool(after.get("required"))
-            yield Change(f"{path}/required", ChangeKind.REQUIRED_CREDENTIAL_ADDED if required else ChangeKind.OTHER)
+        was, required = bool(before.get("required")), bool(after.get("required"))
+        if was != required:
+            kind = ChangeKind.REQUIRED_CREDENTIAL_ADDED if required else ChangeKind.OTHER
+            yield Change(f"{path}/required", kind, was, required)
 
 
 def _operations_changes(old: Mapping[str, Fields], new: Mapping[str, Fields]) -> Iterator[Change]:
     for name in [*old, *(n for n in new if n not in old)]:
         path = f"/operations/{name}"
         if name not in new:
-            yield Change(path, ChangeKind.OPERATION_REMOVED)
+            yield Change(path, ChangeKind.OPERATION_REMOVED, before=old[name])
         elif name not in old:
-            yield Change(path, ChangeKind.OPERATION_ADDED)
+            yield Change(path, ChangeKind.OPERATION_ADDED, after=new[name])
         else:
             yield from _operation_changes(path, old[name], new[name])
 
@@ -119,27 +124,30 @@ def _operation_changes(path: str, old: Fields, new: Fields) -> Iterator[Change]:
     yield from _field_changes(path, old, new, OPERATION_FIELDS, {"parameters", "response_schema", "idempotent"})
     before, after = bool(old.get("idempotent")), bool(new.get("idempotent"))
     if before != after:
-        yield Change(f"{path}/idempotent", ChangeKind.IDEMPOTENT_NOW if after else ChangeKind.IDEMPOTENT_NO_MORE)
+        kind = ChangeKind.IDEMPOTENT_NOW if after else ChangeKind.IDEMPOTENT_NO_MORE
+        yield Change(f"{path}/idempotent", kind, before, after)
     yield from schema_changes(
         f"{path}/response_schema", old.get("response_schema"), new.get("response_schema"), RESPONSE
     )
     parameters, others = _by(old.get("parameters"), "name"), _by(new.get("parameters"), "name")
     for name in [*parameters, *(n for n in others if n not in parameters)]:
-        yield from _parameter_changes(f"{path}/parameters/{name}", parameters.get(name), others.get(name))
+        yield from _parameter_changes(f"{path}/parameters/{escape(name)}", parameters.get(name), others.get(name))
 
 
 def _parameter_changes(path: str, old: Fields | None, new: Fields | None) -> Iterator[Change]:
     if new is None:
-        yield Change(path, ChangeKind.PARAMETER_REMOVED)
+        yield Change(path, ChangeKind.PARAMETER_REMOVED, before=old)
         return
     if old is None:
         demanded = bool(new.get("required")) and new.get("default") is None
-        yield Change(path, ChangeKind.REQUIRED_PARAMETER_ADDED if demanded else ChangeKind.OPTIONAL_PARAMETER_ADDED)
+        kind = ChangeKind.REQUIRED_PARAMETER_ADDED if demanded else ChangeKind.OPTIONAL_PARAMETER_ADDED
+        yield Change(path, kind, after=new)
         return
     yield from _field_changes(path, old, new, PARAMETER_FIELDS, {"required", "enum", "schema"})
     before, after = bool(old.get("required")), bool(new.get("required"))
     if before != after:
-        yield Change(f"{path}/required", ChangeKind.PARAMETER_MADE_REQUIRED if after else ChangeKind.OTHER)
+        kind = ChangeKind.PARAMETER_MADE_REQUIRED if after else ChangeKind.OTHER
+        yield Change(f"{path}/required", kind, before, after)
     yield from enum_changes(f"{path}/enum", old.get("enum"), new.get("enum"), ChangeKind.ENUM_VALUE_REMOVED)
     yield from schema_changes(f"{path}/schema", old.get("schema") or {}, new.get("schema") or {}, PARAMETER)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from services.publisher.domain.versioning import Change, ChangeKind
 from shared.contracts.template import canonical_json
+from shared.contracts.template.problems import escape
 
 Schema = Mapping[str, Any]
 
@@ -74,9 +75,9 @@ def schema_changes(path: str, old: Schema | None, new: Schema | None, policy: Sc
     if old is None and new is None:
         return
     if old is None:
-        yield Change(path, policy.added)
+        yield Change(path, policy.added, after=new)
     elif new is None:
-        yield Change(path, policy.removed)
+        yield Change(path, policy.removed, before=old)
     else:
         yield from _Comparison(old, new, policy).nodes(path, old, new)
 
@@ -86,15 +87,15 @@ def enum_changes(path: str, old: Any, new: Any, introduced: ChangeKind) -> Itera
     if old is None and new is None:
         return
     if old is None:
-        yield Change(path, introduced)
+        yield Change(path, introduced, after=new)
     elif new is None:
-        yield Change(path, ChangeKind.ENUM_VALUE_ADDED)
+        yield Change(path, ChangeKind.ENUM_VALUE_ADDED, before=old)
     else:
         before, after = ({canonical_json(value) for value in values} for values in (old, new))
         if before - after:
-            yield Change(path, ChangeKind.ENUM_VALUE_REMOVED)
+            yield Change(path, ChangeKind.ENUM_VALUE_REMOVED, old, new)
         if after - before:
-            yield Change(path, ChangeKind.ENUM_VALUE_ADDED)
+            yield Change(path, ChangeKind.ENUM_VALUE_ADDED, old, new)
 
 
 class _Comparison:
@@ -116,41 +117,42 @@ class _Comparison:
             old, new = _resolve(self._old_root, old), _resolve(self._new_root, new)
             yield from self._same_place(path, old, new)
         elif not same(old, new):
-            yield Change(path, ChangeKind.OTHER)
+            yield Change(path, ChangeKind.OTHER, old, new)
 
     def _same_place(self, path: str, old: Schema, new: Schema) -> Iterator[Change]:
         if _shape(old) != _shape(new) or not same(old.get("const", _ABSENT), new.get("const", _ABSENT)):
-            yield Change(path, self._policy.retyped)
+            yield Change(path, self._policy.retyped, old, new)
             return
         yield from enum_changes(f"{path}/enum", old.get("enum"), new.get("enum"), self._policy.enum_introduced)
         yield from self._properties(path, old, new)
         yield from self._subschemas(path, old, new)
         if not same(old.get("default", _ABSENT), new.get("default", _ABSENT)):
-            yield Change(f"{path}/default", self._policy.default_changed)
+            yield Change(f"{path}/default", self._policy.default_changed, old.get("default"), new.get("default"))
         for keyword in sorted(old.keys() | new.keys()):
             if same(old.get(keyword, _ABSENT), new.get(keyword, _ABSENT)):
                 continue
-            if keyword in ANNOTATIONS:
-                yield Change(f"{path}/{keyword}", ChangeKind.TEXT_CHANGED)
-            elif keyword not in _WALKED:
-                yield Change(f"{path}/{keyword}", ChangeKind.OTHER)
+            if keyword in ANNOTATIONS or keyword not in _WALKED:
+                kind = ChangeKind.TEXT_CHANGED if keyword in ANNOTATIONS else ChangeKind.OTHER
+                yield Change(f"{path}/{escape(keyword)}", kind, old.get(keyword), new.get(keyword))
 
     def _properties(self, path: str, old: Schema, new: Schema) -> Iterator[Change]:
         before, after = old.get("properties") or {}, new.get("properties") or {}
         needed_before, needed_after = set(old.get("required") or ()), set(new.get("required") or ())
         for name in [*before, *(n for n in after if n not in before)]:
-            place = f"{path}/properties/{name}"
+            place = f"{path}/properties/{escape(name)}"
             if name not in after:
-                yield Change(place, self._policy.removed)
+                yield Change(place, self._policy.removed, before=before[name])
             elif name not in before:
                 needed = name in needed_after and not _has_default(after[name])
-                yield Change(place, self._policy.added_required if needed else self._policy.added)
+                kind = self._policy.added_required if needed else self._policy.added
+                yield Change(place, kind, after=after[name])
             else:
                 yield from self.nodes(place, before[name], after[name])
         for name in sorted(needed_before ^ needed_after):
             if (name in before) == (name in after):
-                made = self._policy.made_optional if name in needed_before else self._policy.made_required
-                yield Change(f"{path}/required/{name}", made)
+                was = name in needed_before
+                kind = self._policy.made_optional if was else self._policy.made_required
+                yield Change(f"{path}/required/{escape(name)}", kind, was, not was)
 
     def _subschemas(self, path: str, old: Schema, new: Schema) -> Iterator[Change]:
         for keyword in (*_SUBSCHEMAS, *_CONDITIONS):
@@ -163,14 +165,14 @@ class _Comparison:
             if before is not False and after is not False:
                 yield from self.nodes(f"{path}/{keyword}", before, after)
             else:
-                yield Change(f"{path}/{keyword}", ChangeKind.OTHER)
+                yield Change(f"{path}/{keyword}", ChangeKind.OTHER, before, after)
         for keyword in _LISTS:
             for index, (one, other) in enumerate(zip(old.get(keyword, ()), new.get(keyword, ()), strict=True)):
                 yield from self.nodes(f"{path}/{keyword}/{index}", one, other)
         for keyword in _MAPS:
             befores, afters = old.get(keyword) or {}, new.get(keyword) or {}
             for name in [*befores, *(n for n in afters if n not in befores)]:
-                yield from self.nodes(f"{path}/{keyword}/{name}", befores.get(name, {}), afters.get(name, {}))
+                yield from self.nodes(f"{path}/{keyword}/{escape(name)}", befores.get(name, {}), afters.get(name, {}))
 
 
 def _is_schema(value: Any) -> bool:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
-from typing import Final
+from typing import Any, Final
+
+from shared.contracts.commands import BumpName
 
 FIRST_VERSION: Final = "1.0.0"
 _VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})\Z", re.ASCII)
@@ -18,6 +20,18 @@ class Bump(IntEnum):
     PATCH = 1
     MINOR = 2
     MAJOR = 3
+
+    @classmethod
+    def named(cls, name: BumpName) -> Bump:
+        return cls[name.upper()]
+
+    @property
+    def word(self) -> BumpName:
+        """`major`, `minor` or `patch`."""
+        return _WORDS[self]
+
+
+_WORDS: Final[Mapping[Bump, BumpName]] = {Bump.PATCH: "patch", Bump.MINOR: "minor", Bump.MAJOR: "major"}
 
 
 class ChangeKind(StrEnum):
@@ -84,10 +98,15 @@ BUMPS: Final[Mapping[ChangeKind, Bump]] = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `path` names the place by names: `/operations/get_weather/parameters/q/default`."""
+    """One difference. `path` is a JSON pointer by names: `/operations/get_weather/parameters/q/default`.
+
+    `before` and `after` are what stands there, None where nothing does.
+    """
 
     path: str
     kind: ChangeKind
+    before: Any = None
+    after: Any = None
 
     @property
     def what(self) -> str:
@@ -137,8 +156,11 @@ def bump_of(changes: Iterable[Change]) -> Bump:
     return max((change.bump for change in changes), default=Bump.PATCH)
 
 
-def next_version(last: str | None, changes: Iterable[Change]) -> str:
-    """The version that `changes` since `last` make; 1.0.0 where nothing was published before."""
+def next_version(last: str | None, changes: Iterable[Change], *, at_least: Bump = Bump.PATCH) -> str:
+    """The version that `changes` since `last` make; 1.0.0 where nothing was published before.
+
+    `at_least` is a bump that a person asked for: a larger one than the changes make is taken.
+    """
     if last is None:
         return FIRST_VERSION
-    return str(VersionNumber.parse(last).bumped(bump_of(changes)))
+    return str(VersionNumber.parse(last).bumped(max(bump_of(changes), at_least)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from services.publisher.domain import gate
 from services.publisher.domain.publications import Publication, PublicationState, scope_item
+from services.publisher.domain.sentences import sentence
 from services.publisher.domain.templates import changes, read_template, valid_template
-from services.publisher.domain.versioning import highest, next_version
+from services.publisher.domain.versioning import Bump, Change, bump_of, highest, next_version
 from services.publisher.handlers.ports import Caller, Ports
 from services.publisher.handlers.saga import PublicationRunner
 from shared.contracts.clock import utc_now
@@ -119,7 +121,10 @@ async def _prepare(
     if last is not None:
         before = await ports.registry.version(draft.owner, draft.slug, last.version, request_id=caller.request_id)
         old, new = (valid_template(each.slug, each.document) for each in (before, draft))
-        version = next_version(last.version, changes(old, new))
+        found = changes(old, new)
+        wanted = Bump.named(command.bump) if command.bump else bump_of(found)
+        _require_enough(draft.slug, last.version, wanted, found)
+        version = next_version(last.version, found, at_least=wanted)
     return Publication(
         id=str(uuid.uuid4()),
         owner=draft.owner,
@@ -134,6 +139,24 @@ async def _prepare(
         request_id=caller.request_id,
         created_at=utc_now(),
     )
+
+
+def _require_enough(slug: str, last: str, wanted: Bump, found: Sequence[Change]) -> None:
+    """Refuse a bump that is smaller than what changed since `last` needs, with each change that needs more."""
+    needing = [change for change in found if change.bump > wanted]
+    if needing:
+        needed = bump_of(needing).word
+        raise DibopError(
+            "not-publishable",
+            f"What changed in {slug!r} since {last} needs a {needed} version, and a {wanted.word} one was asked for. "
+            "Ask for a larger bump or for none, or undo the changes that `errors` lists.",
+            errors=[_needs(change) for change in sorted(needing, key=lambda change: -change.bump)[: gate.MAX_ITEMS]],
+        )
+
+
+def _needs(change: Change) -> dict[str, Any]:
+    reason = f"{sentence(change)} That makes a {change.bump.word} version."
+    return ChecklistItem(item="version", passed=False, required=True, reason=reason).model_dump(exclude_none=True)
 
 
 async def _finished(publication: Publication, runner: PublicationRunner, wait_seconds: float) -> Publication:

@@ -67,7 +67,19 @@ from shared.contracts.commands.keys import (
     WorkerKeys,
 )
 from shared.contracts.commands.oauth import CodeExchanged, ExchangeCode
-from shared.contracts.commands.publishing import Checklist, ChecklistItem, PublishConnector, Published, ShowChecklist
+from shared.contracts.commands.publishing import (
+    DRAFT,
+    BumpName,
+    Checklist,
+    ChecklistItem,
+    ComparedDocument,
+    DiffConnector,
+    Difference,
+    DocumentChange,
+    PublishConnector,
+    Published,
+    ShowChecklist,
+)
 from shared.contracts.commands.test_credentials import (
     DeleteTestCredentials,
     FetchTestCredentials,
@@ -88,12 +100,14 @@ from shared.contracts.commands.testing import (
 )
 
 __all__ = [
+    "DRAFT",
     "AddVersion",
     "AppendAudit",
     "AuditAppended",
     "AuditEntry",
     "AuditPage",
     "AuditState",
+    "BumpName",
     "CatalogueVersionModel",
     "Checklist",
     "ChecklistItem",
@@ -102,6 +116,7 @@ __all__ = [
     "Circuits",
     "CircuitsReset",
     "CodeExchanged",
+    "ComparedDocument",
     "Connection",
     "ConnectionDeleted",
     "ConnectionHealthModel",
@@ -114,7 +129,10 @@ __all__ = [
     "CreateConnection",
     "DeleteConnection",
     "DeleteTestCredentials",
+    "DiffConnector",
+    "Difference",
     "Digest",
+    "DocumentChange",
     "Draft",
     "DraftSaved",
     "DraftSummary",

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints
 
 from shared.contracts.commands.base import Message, Scope, Slug
+
+BumpName = Literal["major", "minor", "patch"]
+DRAFT = "draft"
+"""Where a version is named: the draft as it stands."""
+VersionOrDraft = Annotated[str, StringConstraints(pattern=r"^(draft|\d{1,6}\.\d{1,6}\.\d{1,6})$")]
 
 
 class ShowChecklist(Message):
@@ -34,11 +41,15 @@ class Checklist(Message):
 
 
 class PublishConnector(Message):
-    """`connector.publish`: the draft as it stands becomes the next version."""
+    """`connector.publish`: the draft as it stands becomes the next version.
+
+    `bump` asks for at least this bump; one that is smaller than what changed needs is refused.
+    """
 
     slug: Slug
     scope: Scope
     notes: str = Field("", max_length=10_000)
+    bump: BumpName | None = None
 
 
 class Published(Message):
@@ -51,3 +62,55 @@ class Published(Message):
     digest: str
     published_at: str
     changed: bool
+
+
+class DiffConnector(Message):
+    """`connector.diff`: what changed between two documents of a connector.
+
+    By default from the highest version to the draft.
+    """
+
+    slug: Slug
+    before: VersionOrDraft | None = None
+    after: VersionOrDraft = DRAFT
+
+
+class ComparedDocument(Message):
+    """`version` or, for the draft, `revision`."""
+
+    version: str | None
+    revision: int | None
+    digest: str
+
+
+class DocumentChange(Message):
+    """`path` is a JSON pointer by names: `/operations/get_weather/parameters/units/default`.
+
+    `before` and `after` are what stands there, null where nothing does; where `abridged`, a long one is the
+    beginning of its JSON as text.
+    """
+
+    path: str
+    kind: str
+    bump: BumpName
+    sentence: str
+    before: Any = None
+    after: Any = None
+    abridged: bool = False
+
+
+class Difference(Message):
+    """Changes in the order of their bumps, the breaking ones first; `more` are not listed.
+
+    `bump` is null where both are the same document. `next_version` is given where the draft is compared with
+    the highest version: what publishing it now would make.
+    """
+
+    slug: str
+    owner: str
+    before: ComparedDocument
+    after: ComparedDocument
+    bump: BumpName | None
+    next_version: str | None
+    changes: list[DocumentChange]
+    more: int
