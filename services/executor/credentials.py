@@ -10,12 +10,13 @@ from services.executor.domain.base import base_of
 from services.executor.domain.client_certificate import client_certificate_of
 from services.executor.domain.plan import ConnectorPlan
 from services.executor.domain.request import Target
+from services.executor.keys import Ring
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import SealedCredentials
 from shared.contracts.projections import ConnectionEntry
 from shared.contracts.subjects import connection_key
 from shared.contracts.template import CLIENT_CERTIFICATE, origin_of
-from shared.security.sealing import KeyRing, SealContext
+from shared.security.sealing import SealContext
 
 _NOTHING: Final = SealedCredentials(id="", origin="", kid="")
 
@@ -26,7 +27,7 @@ class Vault:
     Credentials go only to the origin that they were sealed for: `credentials-rejected` for any other.
     """
 
-    def __init__(self, ring: KeyRing | None, size: int = 4096) -> None:
+    def __init__(self, ring: Ring | None, size: int = 4096) -> None:
         self._ring = ring
         self._size = size
         self._targets: OrderedDict[tuple[str, str, int, str], Target] = OrderedDict()
