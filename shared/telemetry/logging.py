@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import logging
-import re
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, Final
 
 import structlog
 
+from shared.security.redaction import redacted
 from shared.settings import ServiceSettings
 
-REDACTED: Final = "[redacted]"
-_SECRET: Final = re.compile(
-    r"authorization|passw(or)?d|secret|token|api[_-]?key|credential|sealed|private[_-]?key|cookie|bearer",
-    re.IGNORECASE,
-)
-_HARMLESS: Final = re.compile(r"(_file|_files|_path|_count|_seconds)$", re.IGNORECASE)
 _tracebacks: Final = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # local variables hold secrets
 )
+_plain_tracebacks: Final = structlog.processors.format_exc_info
 _QUIET: Final = ("nats", "faststream", "aiosqlite", "alembic", "asyncio")
 
 
@@ -32,14 +27,11 @@ def configure(settings: ServiceSettings, service: str) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.StackInfoRenderer(),
-        redact,
     ]
     last: list[structlog.types.Processor] = (
-        [_tracebacks, structlog.processors.JSONRenderer(default=str)]
+        [_tracebacks, redact, structlog.processors.JSONRenderer(default=str)]
         if settings.log_format == "json"
-        else [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
-        ]
+        else [_plain_tracebacks, redact, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -62,18 +54,9 @@ def configure(settings: ServiceSettings, service: str) -> None:
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace the values of fields whose names speak of secrets, at any depth."""
-    return {key: _redacted(key, value) for key, value in event.items()}
-
-
-def _redacted(name: str, value: Any) -> Any:
-    if _SECRET.search(name) and not _HARMLESS.search(name):
-        return REDACTED
-    if isinstance(value, Mapping):
-        return {key: _redacted(str(key), inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redacted("", inner) for inner in value]
-    return value
+    """Take secrets out of a line: by the names of its fields, by value, and by shape; tracebacks included."""
+    shown: dict[str, Any] = redacted(event)
+    return shown
 
 
 def _named(service: str) -> structlog.types.Processor:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import pytest
 import structlog
 
+from shared.security.redaction import REDACTED
 from shared.settings import ServiceSettings
-from shared.telemetry.logging import REDACTED, configure, redact
+from shared.telemetry.logging import configure, redact
 
 
 @pytest.fixture(autouse=True)
