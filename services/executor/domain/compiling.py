@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from sys import intern
 from typing import Final, TypeVar, cast
 
@@ -15,6 +16,8 @@ from services.executor.domain.plan import (
     BodyEncoding,
     ConnectorPlan,
     CredentialPlan,
+    ExpiredPlan,
+    OAuthPlan,
     OperationPlan,
     ParameterPlan,
     ResiliencePlan,
@@ -30,6 +33,12 @@ _SHARED_STATE: Final = frozenset(
     {"rate_limit_per_minute", "circuit_breaker_threshold", "circuit_breaker_recovery_seconds"}
 )
 """What an operation cannot override without a list and a circuit of its own."""
+_SENT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "basic": ("username", "password"),
+    "bearer": ("token",),
+    "oauth2": ("client_id", "client_secret"),
+}
+"""The credential fields that an auth type sends, but for api_key, which has its own rule."""
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]+)\}")
 
 
@@ -65,7 +74,7 @@ def compile_plan(template: Template) -> ConnectorPlan:
 
 def _auth(template: Template) -> AuthPlan:
     kind = template.auth_type
-    fields: tuple[str, ...] = {"basic": ("username", "password"), "bearer": ("token",)}.get(kind, ())
+    fields = _SENT_FIELDS.get(kind, ())
     key = template.api_key_field()
     return AuthPlan(
         kind=kind,
@@ -74,6 +83,28 @@ def _auth(template: Template) -> AuthPlan:
         prefix=template.key_prefix or "" if kind == "api_key" else "",
         query_parameter=template.query_parameter or "" if kind == "api_key" else "",
         certificate=CLIENT_CERTIFICATE[0] in template.credential_fields(),
+        oauth=_oauth(template) if kind == "oauth2" else None,
+    )
+
+
+def _oauth(template: Template) -> OAuthPlan:
+    if template.grant_type is None:
+        raise ValueError("a template with oauth2 has passed the rules without a grant")
+    expired = template.expired_token
+    return OAuthPlan(
+        grant=template.grant_type,
+        token_url=template.token_url or "",
+        client_auth=template.token_auth_method,
+        scopes=template.scope_text(),
+        parameters=tuple(template.token_parameters.items()),
+        pkce=template.pkce,
+        expired=ExpiredPlan(
+            statuses=tuple(expired.status_codes),
+            path=tuple(expired.body_field.split(".")) if expired.body_field else (),
+            values=tuple(expired.body_values),
+        )
+        if expired is not None
+        else ExpiredPlan(),
     )
 
 

@@ -16,13 +16,41 @@ AuthKind = Literal["none", "api_key", "basic", "bearer", "oauth2"]
 Location = Literal["path", "query", "header", "body"]
 ParameterType = Literal["string", "number", "integer", "boolean", "array", "object"]
 BodyEncoding = Literal["json", "form", "multipart", "whole"]
+GrantType = Literal["client_credentials", "authorization_code"]
+TokenAuthMethod = Literal["basic", "post"]
+
+
+class ExpiredPlan(msgspec.Struct, frozen=True, gc=False):
+    """How a response says that its access token is no longer good, besides 401: see `domain.oauth.says_expired`.
+
+    `path` leads to the field of its JSON that has one of `values` then; empty where the status alone says so.
+    """
+
+    statuses: tuple[int, ...] = ()
+    path: tuple[str, ...] = ()
+    values: tuple[str | int | float | bool, ...] = ()
+
+
+class OAuthPlan(msgspec.Struct, frozen=True, gc=False):
+    """What is asked of which token endpoint. `token_url` is empty where it is a credential field.
+
+    Values of `parameters`, further form fields of every token request, may hold `{field}` placeholders.
+    """
+
+    grant: GrantType
+    token_url: str
+    client_auth: TokenAuthMethod
+    scopes: str = ""
+    parameters: tuple[tuple[str, str], ...] = ()
+    pkce: bool = True
+    expired: ExpiredPlan = ExpiredPlan()
 
 
 class AuthPlan(msgspec.Struct, frozen=True, gc=False):
     """How credentials travel. `fields` are the credential fields that are sent, in the kind's own order.
 
     `header` is the credential's own header, empty where it goes to the query. `certificate` is true where the
-    credential fields hold a client certificate.
+    credential fields hold a client certificate. `oauth` is there for oauth2 alone.
     """
 
     kind: AuthKind
@@ -31,6 +59,7 @@ class AuthPlan(msgspec.Struct, frozen=True, gc=False):
     prefix: str = ""
     query_parameter: str = ""
     certificate: bool = False
+    oauth: OAuthPlan | None = None
 
 
 class CredentialPlan(msgspec.Struct, frozen=True, gc=False):

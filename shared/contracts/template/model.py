@@ -29,6 +29,7 @@ AuthType = Literal["none", "api_key", "basic", "oauth2", "bearer"]
 CredentialType = Literal["string", "password"]
 GrantType = Literal["client_credentials", "authorization_code"]
 TokenAuthMethod = Literal["basic", "post"]
+ScopeSeparator = Literal["space", "comma"]
 Method = Literal["GET", "POST", "PUT", "DELETE", "PATCH"]
 Location = Literal["query", "path", "header", "body"]
 ValueType = Literal["string", "number", "integer", "boolean", "array", "object"]
@@ -60,6 +61,7 @@ Scopes = Annotated[
     BeforeValidator(_scope_list),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
+FormFields = Annotated[dict[FieldName, Annotated[str, Field(max_length=2000)]], Field(max_length=20)]
 
 TimeoutSeconds = Annotated[float, Field(ge=0.1, le=300)]
 MaxRetries = Annotated[int, Field(ge=0, le=10), AS_WHOLE]
@@ -229,6 +231,18 @@ class Overview(Part):
     icon: str | None = Field(None, description="PNG or SVG, up to 256 KiB: a `data:` URL or a file beside the YAML.")
 
 
+class ExpiredToken(Part):
+    """How a system says that an access token is no longer good, where it does not answer 401."""
+
+    status_codes: list[Annotated[int, Field(ge=100, le=599), AS_WHOLE]] = Field(
+        default_factory=list, max_length=20, description="Statuses that say so; left out, any status."
+    )
+    body_field: FieldName | None = Field(
+        None, description="Where the response's JSON says so: names with dots between.", examples=["error.code"]
+    )
+    body_values: list[Any] = Field(default_factory=list, max_length=50, description="What stands in `body_field` then.")
+
+
 class Auth(Part):
     """How requests are authenticated, and what a connection must bring for it."""
 
@@ -253,6 +267,21 @@ class Auth(Part):
         "basic", description="oauth2: the client authenticates by HTTP basic or in the posted form."
     )
     pkce: bool = Field(True, description="oauth2, authorization_code: proof of possession (S256).")
+    scope_separator: ScopeSeparator = Field(
+        "space", description="oauth2: what stands between scopes when they are sent."
+    )
+    token_parameters: FormFields = Field(
+        default_factory=dict,
+        description="oauth2: more form fields of every token request. `{field}` stands for a credential field that is "
+        "not sensitive.",
+        examples=[{"audience": "https://api.example.com"}],
+    )
+    authorization_parameters: FormFields = Field(
+        default_factory=dict, description="oauth2, authorization_code: more parameters of the authorization request."
+    )
+    expired_token: ExpiredToken | None = Field(
+        None, description="oauth2: how the system says that an access token has expired, besides 401."
+    )
 
 
 class Template(Auth, Overview):
@@ -289,6 +318,10 @@ class Template(Auth, Overview):
         sensitive = self.sensitive_fields().difference(CLIENT_CERTIFICATE)
         return "api_key" if "api_key" in self.credential_fields() else next(iter(sensitive), None)
 
+    def scope_text(self) -> str:
+        """The scopes as a token request carries them."""
+        return SCOPE_SEPARATORS[self.scope_separator].join(self.scopes)
+
     def credential_header(self) -> str | None:
         """The request header that carries the credential, which no caller may set; None where there is none."""
         return credential_header(self.auth_type, self.header_name, self.query_parameter)
@@ -299,6 +332,9 @@ def credential_header(auth_type: str, header_name: str | None, query_parameter: 
     if auth_type == "api_key":
         return None if query_parameter else header_name or DEFAULT_HEADER_NAME
     return None if auth_type == "none" else "Authorization"
+
+
+SCOPE_SEPARATORS: Final[Mapping[ScopeSeparator, str]] = {"space": " ", "comma": ","}
 
 
 def _field(label: str, *, secret: bool = False) -> CredentialField:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from services.executor.domain.compiling import compile_document
-from services.executor.domain.plan import ConnectorPlan, OperationPlan
+from services.executor.domain.plan import AuthPlan, ConnectorPlan, ExpiredPlan, OAuthPlan, OperationPlan
 from shared.contracts.errors import DibopError
 
 Plan = Callable[..., ConnectorPlan]
@@ -158,3 +158,34 @@ def test_extensions_do_not_matter(plan: Plan) -> None:
 def test_a_plan_keeps_no_description(plan: Plan) -> None:
     compiled = plan({"operation": "a", "method": "GET", "path": "/a", "description": "MARK"}, description="MARK")
     assert b"MARK" not in msgspec.msgpack.encode(compiled)
+
+
+def test_what_a_token_endpoint_is_asked_is_settled(plan: Plan) -> None:
+    auth = {
+        "auth_type": "oauth2",
+        "grant_type": "client_credentials",
+        "token_url": "https://auth.example.com/token",
+        "token_auth_method": "post",
+        "scopes": ["read", "write"],
+        "scope_separator": "comma",
+        "token_parameters": {"audience": "https://{area}.example.com"},
+        "credential_schema": {
+            "client_id": {"label": "Id"},
+            "client_secret": {"label": "Secret", "type": "password"},
+            "area": {"label": "Area"},
+        },
+        "expired_token": {"status_codes": [403], "body_field": "error.code", "body_values": ["EXPIRED", 190]},
+    }
+    assert plan(**auth).auth == AuthPlan(
+        "oauth2",
+        ("client_id", "client_secret"),
+        "Authorization",
+        oauth=OAuthPlan(
+            "client_credentials",
+            "https://auth.example.com/token",
+            "post",
+            "read,write",
+            (("audience", "https://{area}.example.com"),),
+            expired=ExpiredPlan((403,), ("error", "code"), ("EXPIRED", 190)),
+        ),
+    )

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 
 from shared.contracts.template.node import Node
 from shared.contracts.template.problems import Problem
-from shared.contracts.template.rules import auth, document, operation, overview, parameter, resilience
+from shared.contracts.template.rules import auth, document, oauth, operation, overview, parameter, resilience
 
 Rule: TypeAlias = Callable[[Node], Iterable[Problem]]
 
@@ -20,15 +20,20 @@ AUTH_ERRORS: Final[Sequence[Rule]] = (
     auth.secrets_have_no_default,
     auth.key_goes_to_one_place,
     auth.header_name_is_usable,
-    auth.oauth2_is_complete,
-    auth.oauth2_urls_are_usable,
-    auth.fixed_urls_stand_once,
-    auth.scopes_are_tokens,
+    oauth.oauth2_is_complete,
+    oauth.oauth2_urls_are_usable,
+    oauth.fixed_urls_stand_once,
+    oauth.scopes_are_tokens,
+    oauth.scopes_hold_no_separator,
+    oauth.parameters_are_free_to_set,
+    oauth.parameter_values_can_be_filled,
+    oauth.authorization_parameters_have_a_use,
+    oauth.expired_token_can_be_told,
 )
 AUTH_WARNINGS: Final[Sequence[Rule]] = (
     auth.password_called_not_sensitive,
     auth.field_without_use,
-    auth.pkce_switched_off,
+    oauth.pkce_switched_off,
 )
 
 DOCUMENT_ERRORS: Final[Sequence[Rule]] = (

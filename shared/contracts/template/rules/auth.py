@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from shared.contracts.template.address import PLACEHOLDER, AddressError, parse_fixed_url
+from shared.contracts.template.address import PLACEHOLDER
 from shared.contracts.template.model import (
     CLIENT_CERTIFICATE,
     DEFAULT_CREDENTIALS,
@@ -32,8 +32,16 @@ BELONGS_TO: Final[Mapping[str, tuple[str, ...]]] = {
     "authorization_url": ("oauth2",),
     "token_auth_method": ("oauth2",),
     "pkce": ("oauth2",),
+    "scope_separator": ("oauth2",),
+    "token_parameters": ("oauth2",),
+    "authorization_parameters": ("oauth2",),
+    "expired_token": ("oauth2",),
 }
 """Fields that mean something for some auth types only."""
+
+
+PARAMETER_TABLES: Final = ("token_parameters", "authorization_parameters")
+"""oauth2: mappings whose values may hold placeholders."""
 
 
 def auth_type_of(document: Node) -> str | None:
@@ -48,6 +56,12 @@ def written_fields(document: Node) -> list[str] | None:
         return [name for name, _ in document.entries("credential_schema")]
     auth_type = auth_type_of(document)
     return list(DEFAULT_CREDENTIALS[auth_type]) if auth_type else None
+
+
+def parameter_placeholders(document: Node) -> set[str]:
+    """The credential fields that parameters of oauth2 requests are filled from."""
+    values = (value.value for table in PARAMETER_TABLES for _, value in document.entries(table))
+    return {name for value in values if isinstance(value, str) for name in PLACEHOLDER.findall(value)}
 
 
 def sensitive_names(document: Node) -> frozenset[str]:
@@ -176,58 +190,6 @@ def unusable_header(node: Node) -> Iterator[Problem]:
         yield Problem(node.path, f"The header {node.value} is set by the HTTP client alone.", "Use another header.")
 
 
-def oauth2_is_complete(document: Node) -> Iterator[Problem]:
-    if auth_type_of(document) != "oauth2":
-        return
-    fields = written_fields(document) or []
-    grant = document.text("grant_type")
-    if not document.has("grant_type"):
-        yield Problem(
-            document.at("grant_type"), "oauth2 needs `grant_type`.", "Write client_credentials or authorization_code."
-        )
-    needed = ["token_url", "authorization_url"] if grant == "authorization_code" else ["token_url"]
-    for url in needed:
-        if not document.has(url) and url not in fields:
-            yield Problem(
-                document.at(url),
-                f"The grant needs `{url}`.",
-                f"Write `{url}`, or add a credential field of this name.",
-            )
-
-
-def oauth2_urls_are_usable(document: Node) -> Iterator[Problem]:
-    urls = [document.child(name) for name in ("token_url", "authorization_url")]
-    urls += [
-        field.child("default")
-        for name, field in document.entries("credential_schema")
-        if name in {"token_url", "authorization_url"}
-    ]
-    for url in urls:
-        if isinstance(url.value, str) and url.value:
-            try:
-                parse_fixed_url(url.value)
-            except AddressError as error:
-                yield Problem(url.path, error.problem, error.mend)
-
-
-def fixed_urls_stand_once(document: Node) -> Iterator[Problem]:
-    for name, field in document.entries("credential_schema"):
-        if name in {"token_url", "authorization_url"} and document.has(name):
-            yield Problem(
-                field.path,
-                f"`{name}` is fixed by the template and asked from the connection as well.",
-                "Keep one of the two.",
-            )
-
-
-def scopes_are_tokens(document: Node) -> Iterator[Problem]:
-    scopes = document.child("scopes")
-    if isinstance(scopes.value, list):
-        for index, scope in enumerate(scopes.value):
-            if isinstance(scope, str) and (not scope or not scope.isprintable() or " " in scope):
-                yield Problem(scopes.at(index), f"{shown(scope)} is not one scope.", "Write each scope by itself.")
-
-
 def password_called_not_sensitive(document: Node) -> Iterator[Problem]:
     for _, field in document.entries("credential_schema"):
         if field.text("type") == "password" and field.child("sensitive").value is False:
@@ -243,7 +205,7 @@ def field_without_use(document: Node) -> Iterator[Problem]:
         return
     used = {*DEFAULT_CREDENTIALS[auth_type], *CLIENT_CERTIFICATE, *PLACEHOLDER.findall(base_url)}
     if auth_type == "oauth2":
-        used |= {"token_url", "authorization_url"}
+        used |= {"token_url", "authorization_url", *parameter_placeholders(document)}
     if auth_type == "api_key" and "api_key" not in (written_fields(document) or []):
         used |= sensitive_names(document)
     for name, field in document.entries("credential_schema"):
@@ -253,10 +215,3 @@ def field_without_use(document: Node) -> Iterator[Problem]:
                 f"The credential field `{name}` is used nowhere.",
                 f"Use it in base_url as {{{name}}}, or take it out.",
             )
-
-
-def pkce_switched_off(document: Node) -> Iterator[Problem]:
-    if document.child("pkce").value is False and document.text("grant_type") == "authorization_code":
-        yield Problem(
-            document.at("pkce"), "Without PKCE an intercepted code can be used by others.", "Take the line out."
-        )
