@@ -97,7 +97,7 @@ class Executor:
         self._transport = AiohttpTransport(
             EgressPolicy.parse(settings.egress_allow),
             max_connections=settings.max_in_flight,
-            ca_file=settings.upstream_ca_file,
+            ca_file=settings.egress_ca_file,
         )
         self._resilience = Resilience(self.nc, settings)
         await self._resilience.start()

@@ -10,6 +10,7 @@ from services.executor.resilience.on_loss import OnLoss
 from services.executor.resilience.scopes import read_rates
 from services.executor.resilience.scripts import WINDOW_MS
 from services.executor.transport.egress import EgressPolicy
+from services.executor.transport.tls import check_authorities
 from shared.contracts.execution import MAX_RESPONSE_BYTES
 from shared.settings import ServiceSettings
 
@@ -26,8 +27,8 @@ class ExecutorSettings(ServiceSettings):
     egress_allow: str = Field(
         "", description="Comma-separated host:port that may be internal addresses; empty: public addresses only."
     )
-    upstream_ca_file: Path | None = Field(
-        None, description="PEM certificates that external systems' are checked against, besides the system's own."
+    egress_ca_file: Path | None = Field(
+        None, description="PEM certificates of authorities that vouch for external systems, besides the system's own."
     )
     max_in_flight: int = Field(256, ge=1, le=10_000, description="Requests that a worker works on at once.")
     queue_size: int = Field(
@@ -81,4 +82,11 @@ class ExecutorSettings(ServiceSettings):
     @classmethod
     def _can_be_read(cls, value: str) -> str:
         EgressPolicy.parse(value)
+        return value
+
+    @field_validator("egress_ca_file")
+    @classmethod
+    def _holds_authorities(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            check_authorities(value)
         return value

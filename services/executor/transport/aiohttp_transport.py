@@ -11,9 +11,8 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from yarl import URL
-
 from services.executor.transport.attempt import Attempt, Origin
+from services.executor.transport.client_certificate import ClientCertificate
 from services.executor.transport.connection import Connection
 from services.executor.transport.egress import EgressDenied, EgressPolicy
 from services.executor.transport.interface import (
@@ -22,13 +21,17 @@ from services.executor.transport.interface import (
     HttpResponse,
     TransportError,
 )
-from services.executor.transport.opening import Opener, tls_context
+from services.executor.transport.opening import Opener
 from services.executor.transport.pool import Pool
 from services.executor.transport.resolver import CheckedResolver, Lookup, system_lookup
+from services.executor.transport.tls import TlsContexts
 from services.executor.transport.wire import BadRequest, encode_request, split_url
+from shared.contracts.template.address import AddressError, parse_fixed_url
 
 _MAX_ORIGINS: Final = 8192
 _T = TypeVar("_T")
+OriginKey = str | tuple[str, str]
+"""Scheme and authority as they are written, and the client certificate's fingerprint where there is one."""
 
 
 class AiohttpTransport:
@@ -51,8 +54,9 @@ class AiohttpTransport:
         self._loop = asyncio.get_running_loop()
         self._egress = egress or EgressPolicy()
         self._resolver = CheckedResolver(self._egress, lookup)
-        self._pool = Pool(Opener(self._resolver, tls_context(ca_file)), size=max_connections, keepalive=keepalive)
-        self._origins: dict[str, Origin] = {}
+        self._tls = TlsContexts(ca_file)
+        self._pool = Pool(Opener(self._resolver, self._tls), size=max_connections, keepalive=keepalive)
+        self._origins: dict[OriginKey, Origin] = {}
 
     async def send(
         self,
@@ -64,7 +68,9 @@ class AiohttpTransport:
     ) -> HttpResponse:
         try:
             text, target = split_url(request.url)
-            origin = self._origins.get(text) or self._add_origin(text)
+            certificate = request.certificate
+            key = text if certificate is None else (text, certificate.fingerprint)
+            origin = self._origins.get(key) or self._add_origin(text, certificate, key)
             message = encode_request(request, origin.host_header, target)
         except BadRequest as error:
             raise TransportError("request", str(error), sent=False) from None
@@ -90,6 +96,7 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         self._pool.close()
         self._resolver.close()
+        self._tls.close()
 
     async def _ask(self, before_send: BeforeSend, connection: Connection, attempt: Attempt) -> None:
         """Call `before_send`; a connection on which nothing was sent serves others."""
@@ -102,19 +109,23 @@ class AiohttpTransport:
             self._pool.give_back(connection)
             raise
 
-    def _add_origin(self, text: str) -> Origin:
+    def _add_origin(self, text: str, certificate: ClientCertificate | None, key: OriginKey) -> Origin:
         try:
-            url = URL(text)
-            host, port = url.raw_host, url.port
-        except ValueError:
-            host = port = None
-        if not host or not port:
-            raise BadRequest("The URL's host or port is not valid. Check the connector's base URL.")
-        self._egress.check_literal(host, port)
-        origin = Origin(host, port, url.scheme == "https", url.host_port_subcomponent or host)
+            address = parse_fixed_url(text)
+        except AddressError as error:
+            raise EgressDenied(f"The URL names no address to connect to. {error}") from None
+        self._egress.check_literal(address.host, address.port)
+        _, _, host_header = str(address).partition("://")
+        origin = Origin(address.host, address.port, address.scheme == "https", host_header, certificate)
+        if certificate is not None and not origin.encrypted:
+            raise TransportError(
+                "client_certificate",
+                f"A client certificate is presented in TLS, and {origin.name} is asked over plain http. Use https.",
+                sent=False,
+            )
         while len(self._origins) >= _MAX_ORIGINS:
             del self._origins[next(iter(self._origins))]
-        self._origins[text] = origin
+        self._origins[key] = origin
         return origin
 
 

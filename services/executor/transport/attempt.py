@@ -8,7 +8,9 @@ from typing import Final
 
 from aiohttp.http_exceptions import HttpProcessingError
 
+from services.executor.transport.client_certificate import ClientCertificate
 from services.executor.transport.interface import Phase, TransportError, TransportTimeout
+from services.executor.transport.tls import refusal_of
 
 _REPEAT: Final = "It may have acted on the request, so repeat only what is idempotent."
 _TIMED_OUT: Final[dict[Phase, str]] = {
@@ -22,32 +24,38 @@ _TIMED_OUT: Final[dict[Phase, str]] = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """What all requests to one scheme, host and port share."""
+    """What all requests to one scheme, host and port share that present the same client certificate.
+
+    `host` is in the one form that `parse_address` gives it: lower case, in ASCII, IPv6 without brackets.
+    """
 
     host: str
     port: int
     encrypted: bool
     host_header: str
+    certificate: ClientCertificate | None = None
 
     @property
     def name(self) -> str:
         """How the origin is called in sentences."""
-        return f"{self.host}:{self.port}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Attempt:
     """One request on its way. `phase` is what it is waiting for.
 
-    It is given `seconds`, which are over at `deadline` of the event loop's clock.
+    It is given `seconds`, which are over at `deadline` of the event loop's clock. `opened` says that its connection
+    was opened for it.
     """
 
-    __slots__ = ("deadline", "origin", "phase", "seconds", "sent", "status")
+    __slots__ = ("deadline", "opened", "origin", "phase", "seconds", "sent", "status")
 
     def __init__(self, origin: Origin, seconds: float, now: float) -> None:
         self.origin = origin
         self.seconds = seconds
         self.deadline = now + seconds
         self.phase: Phase = "pool"
+        self.opened = False
         self.sent = False
         self.status: int | None = None
 
@@ -74,16 +82,45 @@ class Attempt:
                 "Have it mended, or have an operator trust its authority.",
             )
         if isinstance(error, ssl.SSLError):
-            return self.error(
+            return self._refused(error) or self.error(
                 "tls",
-                f"The TLS handshake with {name} failed. "
-                "Check that the port speaks TLS and that both sides share a version of it.",
+                f"The TLS handshake with {name} failed. Check that the port speaks TLS, that both sides share a "
+                "version of it, and whether it asks for a client certificate.",
             )
         reason = error.strerror or "the connection broke"
         return self.error(
             "connect",
             f"No connection to {name}: {reason}. Check that the external system is up and the port is right.",
         )
+
+    def unpresentable(self, why: str) -> TransportError:
+        """Tell of a client certificate that cannot be presented."""
+        return self.error(
+            "client_certificate",
+            f"The connection's client certificate cannot be presented to {self.origin.name}: {why}. "
+            "Rotate the connection's credentials with one that can.",
+        )
+
+    def _refused(self, error: ssl.SSLError) -> TransportError | None:
+        """Tell of a server that does not accept the client certificate; None where `error` is another.
+
+        In TLS 1.3 the news comes after the request has been written, but nothing of that is ever read: the server
+        has not finished its handshake.
+        """
+        refusal = refusal_of(error, self.origin.certificate)
+        if refusal is None:
+            return None
+        if refusal:
+            detail = (
+                f"{self.origin.name} refused the connection's client certificate: {refusal}. "
+                "Rotate the connection's credentials with one that it accepts."
+            )
+        else:
+            detail = (
+                f"{self.origin.name} wants a client certificate, and the connection has none. Add the credential "
+                "fields client_certificate and client_key to the connector, and give them to the connection."
+            )
+        return TransportError("client_certificate", detail, sent=False)
 
     def closed_early(self) -> TransportError:
         return self.error(
@@ -93,6 +130,10 @@ class Attempt:
     def broken(self, error: Exception) -> TransportError:
         """Tell of a connection that broke, or a response that is malformed, after the request was begun."""
         name = self.origin.name
+        if self.opened and self.status is None and isinstance(error, ssl.SSLError):
+            refused = self._refused(error)
+            if refused is not None:
+                return refused
         if self.status is not None:
             what = f"{name} sent a response with status {self.status} that is malformed or cut short."
         elif isinstance(error, HttpProcessingError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Final, Self
 
-from yarl import URL
+from shared.contracts.template.address import parse_fixed_url
 
 Address = IPv4Address | IPv6Address
 
@@ -59,12 +59,14 @@ _SPECIAL_V6: Final = tuple(
     )
 )
 _GLOBAL_V6: Final = IPv6Network("2000::/3")
-# Networks whose addresses carry an IPv4 address, and how many bits stand after it.
+# Networks whose addresses carry an IPv4 address, and how many bits stand after it: IPv4-mapped, NAT64, 6to4.
 _EMBEDDING_V6: Final = (
     (IPv6Network("::ffff:0:0/96"), 0),
     (IPv6Network("64:ff9b::/96"), 0),
     (IPv6Network("2002::/16"), 80),
 )
+# The second half of an address whose last 32 bits are an IPv4 address at the end of a tunnel (ISATAP, RFC 5214).
+_ISATAP: Final = frozenset({0x00005EFE, 0x02005EFE})
 
 
 class EgressDenied(Exception):  # noqa: N818 - the refusal's own name
@@ -81,7 +83,12 @@ def special_kind(address: Address) -> str | None:
     for network, kind in _SPECIAL_V6:
         if address in network:
             return kind
-    return None if address in _GLOBAL_V6 else "a reserved address"
+    if address not in _GLOBAL_V6:
+        return "a reserved address"
+    if address.scope_id is not None:
+        return "an address with a zone"
+    number = int(address)
+    return special_kind(IPv4Address(number & 0xFFFFFFFF)) if number >> 32 & 0xFFFFFFFF in _ISATAP else None
 
 
 def literal_address(host: str) -> Address | None:
@@ -101,13 +108,11 @@ def normal_host(host: str) -> str:
 
     Raises ValueError where `host` cannot be a host.
     """
-    bare = host.strip("[]").rstrip(".")
-    if not bare:
-        raise ValueError("a host is missing")
+    bare = host.rstrip(".")
     address = literal_address(bare)
-    if address is not None:
+    if isinstance(address, IPv4Address):
         return str(address)
-    return (URL.build(scheme="http", host=bare).raw_host or bare).lower()
+    return parse_fixed_url(f"http://{bare}").host
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from ipaddress import ip_address
 from time import monotonic
 
-from services.executor.transport.egress import Address, EgressPolicy, literal_address, normal_host
+from services.executor.transport.egress import Address, EgressPolicy, literal_address
 
 Lookup = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -37,10 +37,13 @@ class CheckedResolver:
         self._lookups: dict[str, asyncio.Task[Sequence[str]]] = {}
 
     async def resolve(self, host: str, port: int) -> list[Address]:
-        """The addresses of `host`, which may itself be one. Raises OSError where it has none, and EgressDenied."""
+        """The addresses of `host`, which may itself be one, and is in its one spelling.
+
+        Raises OSError where it has none, and EgressDenied where not all of them are allowed.
+        """
         literal = literal_address(host)
         addresses = [literal] if literal else [ip_address(text) for text in await self._addresses(host)]
-        self._policy.check(normal_host(host), port, addresses)
+        self._policy.check(host, port, addresses)
         return addresses
 
     def close(self) -> None:

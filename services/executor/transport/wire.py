@@ -33,8 +33,8 @@ _DEFAULTS: Final = (
     ("user-agent", f"User-Agent: {USER_AGENT}"),
 )
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# Origin without userinfo, then a target of visible ASCII; a fragment is not sent.
-_URL: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s\x00-\x20\x7f]+)((?:[/?][!-\"$-~]*)?)(?:#.*)?", re.DOTALL)
+# Scheme and authority, which are read by `parse_address`, then a target of visible ASCII; a fragment is not sent.
+_URL: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?://[^/?#]*)((?:[/?][!-\"$-~]*)?)(?:#.*)?", re.DOTALL)
 
 
 class BadRequest(ValueError):  # noqa: N818 - HTTP's own name for it
@@ -42,12 +42,12 @@ class BadRequest(ValueError):  # noqa: N818 - HTTP's own name for it
 
 
 def split_url(url: str) -> tuple[str, str]:
-    """Cut an absolute, encoded URL into its origin and the request target. Raises BadRequest."""
+    """Cut an absolute URL into its origin, which is still to be checked, and the request target. Raises BadRequest."""
     match = _URL.fullmatch(url)
     if match is None:
         raise BadRequest(
             "The URL is not an absolute http or https URL in encoded form. "
-            "It may hold no space, no control character, no raw non-ASCII character and no user name."
+            "It may hold no space, no control character and no raw non-ASCII character."
         )
     origin, target = match.groups()
     if not target.startswith("/"):
