@@ -128,6 +128,8 @@ def place(path: str) -> str:
             return f"operation {operation!r}"
         case ["operations", operation, "idempotent"]:
             return f"operation {operation!r}"
+        case ["operations", operation, "parameters", name, "location" | "type"]:
+            return f"parameter {name!r} of {operation!r}"
         case ["operations", operation, "parameters", name, *rest]:
             return _within(f"parameter {name!r} of {operation!r}", _schema_place(rest))
         case ["operations", operation, "response_schema", *rest]:

@@ -109,8 +109,11 @@ async def test_a_second_version_has_the_bump_of_its_changes(
 
     await platform.save(base_revision=1, operations=[operation("now"), operation("tomorrow"), operation("later")])
     await platform.test()
+    difference = await platform.ask("publisher", "connector.diff", {"slug": "weather"}, commands.Difference)
     published = await platform.publish()
 
+    assert (difference.bump, difference.next_version) == ("minor", "1.1.0")
+    assert [change.path for change in difference.changes] == ["/operations/later"]
     assert (published.version, published.changed) == ("1.1.0", True)
     entry = await catalogue_entry(js)
     assert [v.version for v in entry.versions] == ["1.0.0", "1.1.0"]
@@ -168,6 +171,7 @@ async def test_an_unknown_draft_is_not_found(platform: Author) -> None:
         ("test.run", {"slug": "nothing"}),
         ("connector.checklist", {"slug": "nothing", "scope": "catalogue"}),
         ("connector.publish", {"slug": "nothing", "scope": "catalogue"}),
+        ("connector.diff", {"slug": "nothing"}),
     ):
         with pytest.raises(DibopError, match="'nothing'") as refused:
             await platform.ask("publisher", what, body, commands.Published)

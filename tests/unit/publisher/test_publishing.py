@@ -30,9 +30,13 @@ class Publisher:
         )
 
     async def publish(
-        self, scope: str = "catalogue", enterprise: str = "platform", wait_seconds: float = 10.0
+        self,
+        scope: str = "catalogue",
+        enterprise: str = "platform",
+        wait_seconds: float = 10.0,
+        bump: str | None = None,
     ) -> Published:
-        command = PublishConnector.model_validate({"slug": "weather", "scope": scope, "notes": "First."})
+        command = PublishConnector.model_validate({"slug": "weather", "scope": scope, "notes": "First.", "bump": bump})
         return await publish(caller(enterprise), command, self.world.ports, self.runner, wait_seconds=wait_seconds)
 
     def save(self, **edits: object) -> None:
@@ -212,3 +216,38 @@ async def test_a_refusal_by_the_registry_fails_the_publication_and_frees_the_slu
     assert failed.state is PublicationState.FAILED
     assert publisher.world.store.told("version_published") == []
     assert (await publisher.publish()).version == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("asked", "version"), [(None, "1.1.0"), ("minor", "1.1.0"), ("major", "2.0.0"), ("patch", "not-publishable")]
+)
+async def test_a_bump_may_be_larger_than_what_changed_and_never_smaller(
+    publisher: Publisher, asked: str | None, version: str
+) -> None:
+    await publisher.publish()
+    publisher.save(**{"/resilience/max_retries": 5, "/name": "World weather"})
+
+    try:
+        made = (await publisher.publish(bump=asked)).version
+    except DibopError as error:
+        made = error.code
+
+    assert made == version
+
+
+async def test_a_bump_that_is_too_small_is_refused_with_each_change_that_needs_more(publisher: Publisher) -> None:
+    await publisher.publish()
+    publisher.save(**{"/resilience/max_retries": 5, "/base_url": "https://api.example.org", "/name": "World weather"})
+
+    error = await refused(publisher.publish(bump="patch"))
+
+    assert "needs a major version, and a patch one was asked for" in error.detail
+    assert [(entry["item"], entry["reason"].partition(" ")[0]) for entry in error.errors] == [
+        ("version", "base_url"),
+        ("version", "Resilience"),
+    ]
+    assert len(publisher.world.store.publications) == 1
+
+
+async def test_the_first_version_is_1_0_0_whatever_bump_is_asked_for(publisher: Publisher) -> None:
+    assert (await publisher.publish(bump="patch")).version == "1.0.0"

@@ -173,6 +173,11 @@ TABLE: Final = [
         {K.CREDENTIAL_SENT_OTHERWISE}, {K.CREDENTIAL_SENT_OTHERWISE}, oauth),
     Row("scopes", {"/scopes": "read write"}, {K.SCOPES_CHANGED}, {K.SCOPES_CHANGED}, oauth),
     Row("scopes as a list", {"/scopes": ["read"]}, set(), set(), oauth),
+    Row("scope separator", {"/scope_separator": "comma"}, {K.SCOPES_CHANGED}, {K.SCOPES_CHANGED}, oauth),
+    Row("token parameters", {"/token_parameters": {"audience": "x"}},
+        {K.CREDENTIAL_SENT_OTHERWISE}, {K.CREDENTIAL_SENT_OTHERWISE}, oauth),
+    Row("no token parameters written out", {"/token_parameters": {}}, set(), set(), oauth),
+    Row("how an expired token is told", {"/expired_token": {"status_codes": [403]}}, {K.OTHER}, {K.OTHER}, oauth),
     # credential fields
     Row("required credential", {"/base_url": "https://api.example.com/{region}", "/credential_schema/region": REGION},
         {K.PATH_CHANGED, K.REQUIRED_CREDENTIAL_ADDED}, {K.PATH_CHANGED, K.OTHER}),
