@@ -26,6 +26,7 @@ from shared.contracts.execution import (
     ExecutionRequest,
     ResponseBody,
 )
+from shared.security.redaction import keep_out
 
 T = TypeVar("T")
 
@@ -91,7 +92,8 @@ async def execute_draft(call: Call, ports: Ports) -> bytes:
 
 
 async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports) -> bytes:
-    operation = route.operation
+    operation, credentials = route.operation, route.target.credentials
+    keep_out(credentials.secrets)
     http_request = build_request(
         operation,
         route.target,
@@ -117,11 +119,11 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
         operation=operation.name,
         connection=route.connection,
         status=response.status,
-        headers=visible_headers(response.headers, route.target.credentials.secrets),
+        headers=visible_headers(response.headers, credentials.hidden),
         attempts=sent.attempts,
         retry_stopped=sent.retry_stopped,
         retry_after_ms=sent.retry_after_ms,
-        body=decode_response(response, operation.response_schema, ports.schemas),
+        body=decode_response(response, operation.response_schema, ports.schemas, credentials.hidden),
     )
     encoded = encode_reply(result, _since(call), max_bytes=ports.max_reply_bytes)
     if encoded is not None:

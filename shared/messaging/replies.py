@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from random import getrandbits
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import MAX_PAYLOAD_BYTES, REPLY_RESERVE_BYTES, REQUEST_ID_HEADER
+from shared.security.redaction import hide, redacted
 
 MAX_REPLY_BYTES: Final = MAX_PAYLOAD_BYTES - REPLY_RESERVE_BYTES
 PROBLEM_CONTENT_TYPE: Final = "application/problem+json"
@@ -33,8 +34,8 @@ def request_id_of(headers: Mapping[str, str] | None) -> str:
 
 
 def problem_bytes(error: DibopError, request_id: str) -> tuple[bytes, dict[str, str]]:
-    """The body and the headers of an error reply."""
-    problem = error.to_problem(request_id)
+    """The body and the headers of an error reply; secrets at hand do not stand in it."""
+    problem = _without_secrets(error.to_problem(request_id))
     body = msgspec.json.encode(problem)
     if len(body) > MAX_REPLY_BYTES:
         problem["errors"] = problem.get("errors", [])[:_MAX_ERRORS]
@@ -45,6 +46,14 @@ def problem_bytes(error: DibopError, request_id: str) -> tuple[bytes, dict[str, 
         problem.pop("errors", None)
         body = msgspec.json.encode(problem)
     return body, {**error.headers(), REQUEST_ID_HEADER: request_id, "content-type": PROBLEM_CONTENT_TYPE}
+
+
+def _without_secrets(problem: dict[str, Any]) -> dict[str, Any]:
+    """`problem` as it may be shown. Its own fields are ours; texts may quote what somebody else has said."""
+    problem["detail"] = hide(problem["detail"])
+    if "errors" in problem:
+        problem["errors"] = redacted(problem["errors"])
+    return problem
 
 
 def as_dibop_error(error: Exception, request_id: str) -> DibopError:

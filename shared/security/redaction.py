@@ -72,8 +72,8 @@ def at_hand() -> tuple[str, ...]:
 def forms(secret: str, shortest: int = SHORTEST) -> tuple[str, ...]:
     """The texts in which `secret` may turn up, longest first; none where it is shorter than `shortest`.
 
-    As it is; percent-encoded, as in a query or a form; escaped, as in JSON, HTML and Python's repr; base64, standard
-    and URL-safe; hexadecimal.
+    As it is; percent-encoded, as in a query or a form; escaped, as in HTML, Python's repr and JSON (by the servers of
+    several languages); base64, standard and URL-safe; hexadecimal.
     """
     if len(secret) < shortest:
         return ()
@@ -85,9 +85,7 @@ def forms(secret: str, shortest: int = SHORTEST) -> tuple[str, ...]:
         _lower_escapes(quote(raw, safe="")),
         quote(raw),
         quote_plus(raw),
-        json.dumps(secret)[1:-1],
-        json.dumps(secret).replace("/", "\\/")[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
+        *_in_json(secret),
         html.escape(secret),
         repr(secret)[1:-1],
         encoded,
@@ -121,6 +119,14 @@ def hide(text: str, secrets: Iterable[str] | None = None) -> str:
     return hide_shapes(text)
 
 
+def _in_json(secret: str) -> Iterator[str]:
+    """Python's and JavaScript's way, PHP's, Go's and .NET's."""
+    plain, ascii_only = json.dumps(secret, ensure_ascii=False)[1:-1], json.dumps(secret)[1:-1]
+    yield from (plain, ascii_only, ascii_only.replace("/", "\\/"))
+    yield re.sub("[<>&]", lambda match: f"\\u{ord(match[0]):04x}", plain)
+    yield re.sub(r"[<>&'+`]", lambda match: f"\\u{ord(match[0]):04X}", ascii_only.replace('\\"', "\\u0022"))
+
+
 def _lower_escapes(text: str) -> str:
     return re.sub(r"%[0-9A-F]{2}", lambda match: match[0].lower(), text)
 
@@ -133,8 +139,8 @@ _SHAPES: Final[tuple[tuple[str, re.Pattern[str], str], ...]] = (
     ("SEED", re.compile(r"-----BEGIN [A-Z ]*SEED-----.*?(?:------?END|\Z)", re.DOTALL), REDACTED),
     ("eyJ", re.compile(r"\beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}(?:\.[A-Za-z0-9_-]*)?"), REDACTED),
     ("S", re.compile(r"\bS[AUONCX][A-Z2-7]{56}\b"), REDACTED),
-    ("earer ", re.compile(r"(\b[Bb]earer +)[A-Za-z0-9._~+/-]{8,}=*"), _AROUND),
-    ("asic ", re.compile(r"(\b[Bb]asic +)[A-Za-z0-9+/_-]{8,}=*"), _AROUND),
+    ("earer ", re.compile(r"(\b[Bb]earer +)(?=[A-Za-z._~+/-]*[0-9])[A-Za-z0-9._~+/-]{8,}=*"), _AROUND),
+    ("asic ", re.compile(r"(\b[Bb]asic +)(?=[A-Za-z+/_-]*[0-9=])[A-Za-z0-9+/_-]{8,}=*"), _AROUND),
     ("@", re.compile(r"(\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@]*:)[^\s/@]+(?=@)"), _AROUND),
     (
         "=",

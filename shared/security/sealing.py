@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 
 from shared.contracts.errors import DibopError
+from shared.security.redaction import keep_out_too
 
 ALGORITHM: Final = "HPKE-Base-X25519-SHA256-AES256GCM"
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
@@ -139,7 +140,10 @@ class KeyRing:
         return replace(self, keys={other: key for other, key in self.keys.items() if other != kid})
 
     def open(self, sealed: str, context: SealContext, kid: str) -> str:
-        """Open one value, or raise `credentials-rejected`: it was sealed for something else, or is damaged."""
+        """Open one value, or raise `credentials-rejected`: it was sealed for something else, or is damaged.
+
+        What is opened is kept out of whatever the task says from then on.
+        """
         key = self.keys.get(kid)
         if key is None:
             raise DibopError(
@@ -148,14 +152,15 @@ class KeyRing:
                 "this executor does not hold. Create the credentials again with the current sealing key.",
             )
         try:
-            opened = _SUITE.decrypt(base64.b64decode(sealed, validate=True), key, info=context.info(kid))
-            return opened.decode()
+            opened = _SUITE.decrypt(base64.b64decode(sealed, validate=True), key, info=context.info(kid)).decode()
         except (InvalidTag, binascii.Error, UnicodeDecodeError, ValueError):
             raise DibopError(
                 "credentials-rejected",
                 f"The field {context.field!r} cannot be opened: it was not sealed for connector {context.connector!r}, "
                 f"this connection and {context.origin}. Create the credentials again.",
             ) from None
+        keep_out_too(opened)
+        return opened
 
     def dump(self) -> str:
         return json.dumps(

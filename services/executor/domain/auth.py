@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from services.executor.domain.echoes import NOTHING_HIDDEN, Hidden
 from services.executor.domain.encoding import encode_component
 from services.executor.domain.plan import AuthPlan
 from shared.contracts.errors import DibopError
@@ -16,11 +17,19 @@ _FORBIDDEN: Final = frozenset("\r\n\0")
 
 
 class Credentials(msgspec.Struct, frozen=True, gc=False):
-    """What every request of a connection carries. `query` is encoded; `secrets` must never be shown to anyone."""
+    """What every request of a connection carries. `query` is encoded; `secrets` must never be shown to anyone.
+
+    `hidden` follows from them.
+    """
 
     headers: tuple[tuple[str, str], ...] = ()
     query: str = ""
     secrets: tuple[str, ...] = ()
+    hidden: Hidden = NOTHING_HIDDEN
+
+    def __post_init__(self) -> None:
+        if self.secrets:
+            msgspec.structs.force_setattr(self, "hidden", Hidden.of(self.secrets))
 
 
 NO_CREDENTIALS: Final = Credentials()

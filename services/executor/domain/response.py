@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from services.executor.domain.echoes import NOTHING_HIDDEN, Hidden, in_bytes, in_headers, in_json
 from services.executor.domain.schemas import SchemaCache
 from services.executor.transport.interface import HttpResponse
 from shared.contracts.execution import InnerEncoding, SchemaError
@@ -28,7 +29,6 @@ HIDDEN_HEADERS: Final = frozenset(
 )
 """Headers that belong to one connection (RFC 9110, 7.6.1), and cookies, which are credentials of a session."""
 
-_REDACTED: Final = "[redacted]"
 _NULL: Final = b"null"
 _BOMS: Final = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _TEXT_TYPES: Final = frozenset(
@@ -66,18 +66,15 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     schema_errors: tuple[SchemaError, ...] = ()
 
 
-def visible_headers(headers: Mapping[str, str], secrets: tuple[str, ...]) -> dict[str, str]:
+def visible_headers(headers: Mapping[str, str], hidden: Hidden) -> dict[str, str]:
     """Headers for the reply: names in lower case, without a connection's own, cookies, and echoed credentials."""
-    shown = {name: value for name, value in headers.items() if name not in HIDDEN_HEADERS}
-    for secret in secrets:
-        for name, value in shown.items():
-            if secret in value:
-                shown[name] = value.replace(secret, _REDACTED)
-    return shown
+    return in_headers({name: value for name, value in headers.items() if name not in HIDDEN_HEADERS}, hidden)
 
 
-def decode_response(response: HttpResponse, schema: bytes | None, schemas: SchemaCache) -> Decoded:
-    """Decode by what the response says it is.
+def decode_response(
+    response: HttpResponse, schema: bytes | None, schemas: SchemaCache, hidden: Hidden = NOTHING_HIDDEN
+) -> Decoded:
+    """Decode by what the response says it is; what is `hidden` and stands in it is not in the answer.
 
     - no bytes, whatever the type: JSON null;
     - a JSON type (`application/json`, `text/json`, `…+json`): `json`; where it is not JSON after all, as if it were
@@ -86,7 +83,8 @@ def decode_response(response: HttpResponse, schema: bytes | None, schemas: Schem
     - a text type or a charset: `text` in the declared charset, else in UTF-8, else `base64`: no character is guessed;
     - anything else: `base64`.
 
-    `schema` (packed) is checked for 2xx alone: it describes what the operation gives, not its refusals.
+    `schema` (packed) is checked for 2xx alone: it describes what the operation gives, not its refusals. It is checked
+    against what is answered.
     """
     if not 200 <= response.status < 300:
         schema = None
@@ -96,16 +94,16 @@ def decode_response(response: HttpResponse, schema: bytes | None, schemas: Schem
         return _empty(response.status, schema, schemas)
     declared = media_type == "application/json" or media_type.endswith("+json") or media_type == "text/json"
     if declared or (not media_type and body.lstrip()[:1] in b"{["):
-        found = _json(body, charset)
+        found = _json(body, charset, hidden)
         if found is not None:
             return _checked_json(found, schema, schemas)
         if declared:
-            text = _text(body, charset)
+            text = _text(body, charset, hidden)
             problem = SchemaError("", f"The response says that it is {media_type}, and is not JSON that can be read.")
-            return Decoded(*(text or _base64(body)), schema_valid=False, schema_errors=(problem,))
+            return Decoded(*(text or _base64(body, hidden)), schema_valid=False, schema_errors=(problem,))
     textual = not media_type or media_type.startswith("text/") or media_type.endswith(_TEXT_SUFFIXES)
-    text = _text(body, charset) if textual or charset or media_type in _TEXT_TYPES else None
-    encoding, value, raw = text or _base64(body)
+    text = _text(body, charset, hidden) if textual or charset or media_type in _TEXT_TYPES else None
+    encoding, value, raw = text or _base64(body, hidden)
     return _checked_other(encoding, value, raw, schema, schemas)
 
 
@@ -136,14 +134,16 @@ def _checked_other(
     return Decoded(encoding, value, raw, not errors, tuple(errors))
 
 
-def _json(body: bytes, charset: str) -> tuple[bytes, Any] | None:
+def _json(body: bytes, charset: str, hidden: Hidden) -> tuple[bytes, Any] | None:
     """The body as UTF-8 JSON text and its value. JSON is UTF-8 (RFC 8259, 8.1); older servers have others."""
     found = _parsed(body)
     if found is None:
         charset = next((encoding for mark, encoding in _BOMS if body.startswith(mark)), charset)
         text = _decode_charset(body, charset) if charset else None
         found = None if text is None else _parsed(text.encode())
-    return found
+    if found is None or not hidden.stands_in(found[0]):
+        return found
+    return _parsed(in_json(found[0], hidden))
 
 
 def _parsed(text: bytes) -> tuple[bytes, Any] | None:
@@ -153,16 +153,21 @@ def _parsed(text: bytes) -> tuple[bytes, Any] | None:
         return None
 
 
-def _text(body: bytes, charset: str) -> tuple[InnerEncoding, bytes, bytes] | None:
+def _text(body: bytes, charset: str, hidden: Hidden) -> tuple[InnerEncoding, bytes, bytes] | None:
     text = _decode_charset(body, charset) if charset else None
     if text is None:
         text = _decode_charset(body, "utf-8")
     if text is None:
         return None
-    return "text", msgspec.json.encode(text), text.encode()
+    raw = text.encode()
+    if hidden.stands_in(raw):
+        raw = in_bytes(raw, hidden)
+        text = raw.decode()
+    return "text", msgspec.json.encode(text), raw
 
 
-def _base64(body: bytes) -> tuple[InnerEncoding, bytes, bytes]:
+def _base64(body: bytes, hidden: Hidden) -> tuple[InnerEncoding, bytes, bytes]:
+    body = in_bytes(body, hidden)
     return "base64", b'"' + base64.b64encode(body) + b'"', body
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from services.executor.domain.echoes import Hidden
 from services.executor.domain.response import Decoded, decode_response, visible_headers
 from services.executor.domain.schemas import SchemaCache, pack_schema
 from services.executor.transport.interface import HttpResponse
@@ -141,7 +142,7 @@ def test_headers_are_shown_without_cookies_framing_and_credentials() -> None:
         "location": "/next?appid=correct-horse",
         "x-request-id": "7",
     }
-    assert visible_headers(headers, ("correct-horse",)) == {
+    assert visible_headers(headers, Hidden.of(("correct-horse",))) == {
         "content-type": "text/plain",
         "content-length": "3",
         "location": "/next?appid=[redacted]",
