@@ -27,7 +27,43 @@ class BusSettings(BaseSettings):
         return [url.strip() for url in self.nats_url.split(",") if url.strip()]
 
 
-class ServiceSettings(BusSettings):
+class TokenSettings(BaseSettings):
+    """Whose tokens are taken, and where the keys are that verify them: a file, an address, or an OIDC issuer."""
+
+    model_config = SettingsConfigDict(env_prefix="DIBOP_", extra="ignore")
+
+    token_key_file: Path | None = Field(
+        None, description="JWK Set (RFC 7517) with the public keys that sign tokens. It is read again when it changes."
+    )
+    token_key_url: str | None = Field(
+        None, description="Address of that JWK Set, instead of a file. It is fetched anew every few minutes."
+    )
+    token_issuer: str = Field(
+        "dibop",
+        description="`iss` that tokens must have. Where it is the address of an OIDC issuer, and neither file nor "
+        "address of keys is given, its discovery document says where they are.",
+    )
+    token_audience: str = Field("dibop-connectors", description="`aud` that tokens must have, beside others.")
+    token_algorithms: str = Field(
+        "Ed25519,EdDSA",
+        description="Algorithms that tokens may be signed with, comma-separated: of OIDC issuers often RS256 or ES256.",
+    )
+    token_enterprise_claim: str = Field(
+        "enterprise", description="Claim that names the person's enterprise; dots lead to nested claims."
+    )
+    token_roles_claim: str = Field(
+        "roles",
+        description="Claim that lists the person's roles, as a list or space-separated; dots lead to nested claims.",
+    )
+    token_keys_seconds: float = Field(
+        300.0, ge=5, le=86_400, description="How often the keys are fetched from an address anew, in seconds."
+    )
+    token_ca_file: Path | None = Field(
+        None, description="PEM certificates that the issuer's is checked against, besides the system's own."
+    )
+
+
+class ServiceSettings(BusSettings, TokenSettings):
     """What every service needs besides the bus."""
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Lowest level that is logged.")
@@ -38,7 +74,6 @@ class ServiceSettings(BusSettings):
         le=600,
         description="After SIGTERM, how long work in flight may take to finish, in seconds.",
     )
-    token_key_file: Path | None = Field(None, description="JWK Set with the public keys that sign tokens (RFC 7517).")
     service_token_file: Path | None = Field(
         None, description="This service's own token, with which it commands other services."
     )

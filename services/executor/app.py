@@ -44,7 +44,7 @@ from shared.messaging.bootstrap import key_value_stream, object_stream, wait_for
 from shared.messaging.connection import BusClient, connect
 from shared.messaging.kv import KvMirror
 from shared.messaging.objects import Documents
-from shared.security.principals import TokenVerifier
+from shared.security.principals.setup import token_verifier
 
 T = TypeVar("T")
 
@@ -73,7 +73,7 @@ class Executor:
         self._settings = settings
         self._on_loaded = on_loaded
         self._ring = _load(LiveRing, settings.seal_keyring_file)
-        self._callers = Callers(_load(TokenVerifier.load, settings.token_key_file))
+        self._callers = Callers(token_verifier(settings))
         self._client: BusClient | None = None
         self._transport: AiohttpTransport | None = None
         self._mirrors: list[KvMirror[Any]] = []
@@ -94,6 +94,7 @@ class Executor:
         settings = self._settings
         self._client = await connect(settings, name="dibop-executor", drain_seconds=settings.drain_seconds)
         await wait_for_bus(self.nc, _STREAMS)
+        await self._callers.start()
         self._transport = AiohttpTransport(
             EgressPolicy.parse(settings.egress_allow),
             max_connections=settings.max_in_flight,
@@ -137,6 +138,7 @@ class Executor:
             await self._ring.stop()
         for mirror in self._mirrors:
             await mirror.stop()
+        await self._callers.stop()
         if self._resilience is not None:
             await self._resilience.stop(_STOP_SECONDS)
         if self._transport is not None:

@@ -26,13 +26,22 @@ from shared.contracts.execution import (
     IDEMPOTENCY_HEADER,
     VERSION_HEADER,
 )
-from shared.contracts.subjects import DRAFT_PATTERN, EXEC_PATTERN, EXECUTORS_QUEUE
+from shared.contracts.subjects import (
+    DRAFT_PATTERN,
+    EXEC_PATTERN,
+    EXEC_PLANE,
+    EXECAS_PATTERN,
+    EXECAS_PLANE,
+    EXECUTORS_QUEUE,
+)
 from shared.messaging.replies import as_dibop_error, problem_bytes, request_id_of
 
 _log = structlog.get_logger(__name__)
 
 Handler = Callable[[Call, Ports], Awaitable[bytes]]
 _NO_HEADERS: Final[dict[str, str]] = {}
+_EXEC: Final = f"{EXEC_PLANE}."
+_EXECAS: Final = f"{EXECAS_PLANE}."
 
 
 class Counters(msgspec.Struct):
@@ -93,6 +102,7 @@ class Intake:
         """Return once the server knows the subscriptions."""
         self._subscriptions = [
             await self._nc.subscribe(EXEC_PATTERN, queue=EXECUTORS_QUEUE, cb=self._on_execute),
+            await self._nc.subscribe(EXECAS_PATTERN, queue=EXECUTORS_QUEUE, cb=self._on_execute),
             await self._nc.subscribe(DRAFT_PATTERN, queue=EXECUTORS_QUEUE, cb=self._on_draft),
         ]
         await self._nc.flush()
@@ -197,7 +207,7 @@ class Intake:
         request_id = request_id_of(headers)
         place = _Place(self)
         try:
-            call = self._read(message, headers, request_id, arrived, place)
+            call = await self._read(message, headers, request_id, arrived, place)
             body = await handler(call, self._ports)
         except asyncio.CancelledError:
             await self._refuse(message, _interrupted() if place.may_have_gone_out else _stopping(), request_id)
@@ -208,12 +218,16 @@ class Intake:
             self.counters.results += 1
             await self._send(message, body, None)
 
-    def _read(self, message: Msg, headers: dict[str, str], request_id: str, arrived: float, place: _Place) -> Call:
+    async def _read(
+        self, message: Msg, headers: dict[str, str], request_id: str, arrived: float, place: _Place
+    ) -> Call:
         subject = message.subject
+        if subject.startswith(_EXECAS):
+            await self._callers.admit(headers.get(AUTHORIZATION_HEADER), subject)
+            subject = _EXEC + subject.removeprefix(_EXECAS)
+        elif AUTHORIZATION_HEADER in headers:
+            await self._callers.admit(headers[AUTHORIZATION_HEADER], subject)
         if headers:
-            authorization = headers.get(AUTHORIZATION_HEADER)
-            if authorization is not None:
-                self._callers.check(authorization, subject)
             key = (subject, headers.get(CONNECTION_HEADER), headers.get(VERSION_HEADER))
             waits = read_deadline(headers.get(DEADLINE_HEADER))
             return Call(request_id, key, message.data, arrived, waits, headers.get(IDEMPOTENCY_HEADER), place)

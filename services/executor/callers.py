@@ -1,4 +1,8 @@
-"""Callers that show a token. On `exec` the NATS user is the caller; a token that is present must be good too."""
+"""Who sends a request, by the plane of its subject.
+
+On `exec` the NATS user is the caller, and a token that is present must be good too. On `execas` the NATS user speaks
+for people of many enterprises: the person's own token says who is asking, and the executor itself checks it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,8 @@ from typing import Final
 
 from shared.contracts.errors import DibopError
 from shared.contracts.names import PLATFORM
-from shared.security.principals import Principal, Role, TokenVerifier
+from shared.contracts.subjects import DRAFT_PLANE, EXECAS_PLANE, parse
+from shared.security.principals import Action, Principal, Role, TokenVerifier, authorise
 
 _REMEMBERED: Final = 1024
 _TRUSTED_SECONDS: Final = 10.0
@@ -21,34 +26,48 @@ class Callers:
         self._verifier = verifier
         self._good: dict[str, tuple[Principal, float]] = {}
 
-    def check(self, authorization: str, subject: str) -> None:
-        """Refuse with `unauthenticated`, or with `forbidden` where the token is another enterprise's."""
-        principal = self.principal(authorization)
-        plane, _, enterprise = subject.split(".")[:3]
-        if principal.enterprise == enterprise or (plane == "draft" and Role.PUBLISHER in principal.roles):
-            return
-        if enterprise == PLATFORM and Role.PLATFORM_ADMIN in principal.roles:
-            return
-        raise DibopError(
-            "forbidden",
-            f"{principal.subject!r} belongs to enterprise {principal.enterprise!r}, and the request is for "
-            f"{enterprise!r}. Send it to your own enterprise's subject.",
-        )
+    async def start(self) -> None:
+        """Have the keys at hand that verify tokens."""
+        if self._verifier is not None:
+            await self._verifier.keys.start()
 
-    def principal(self, authorization: str) -> Principal:
+    async def stop(self) -> None:
+        if self._verifier is not None:
+            await self._verifier.keys.stop()
+
+    async def admit(self, authorization: str | None, subject: str) -> None:
+        """Refuse with `unauthenticated`, or with `forbidden` where the person may not ask for this."""
+        principal = await self.principal(authorization)
+        address = parse(subject)
+        if address.plane == EXECAS_PLANE:
+            authorise(principal, Action.EXECUTE, address.enterprise)
+        elif not _belongs(principal, address.plane, address.enterprise):
+            raise DibopError(
+                "forbidden",
+                f"{principal.subject!r} belongs to enterprise {principal.enterprise!r}, and the request is for "
+                f"{address.enterprise!r}. Send it to your own enterprise's subject.",
+            )
+
+    async def principal(self, authorization: str | None) -> Principal:
         """Whose token it is, or `unauthenticated`."""
-        known = self._good.get(authorization)
+        known = self._good.get(authorization or "")
         now = monotonic()
         if known is not None and now < known[1]:
             return known[0]
         if self._verifier is None:
             raise DibopError(
                 "unauthenticated",
-                "The request carries a token, and this executor has no keys to verify it with. "
-                "Have its operator set DIBOP_TOKEN_KEY_FILE, or leave the Authorization header out.",
+                "This executor has no keys to verify tokens with. Have its operator set DIBOP_TOKEN_KEY_FILE, "
+                "DIBOP_TOKEN_KEY_URL or DIBOP_TOKEN_ISSUER; on exec, the Authorization header can be left out.",
             )
-        principal = self._verifier.verify(authorization)
+        principal = await self._verifier.verified(authorization)
         if len(self._good) >= _REMEMBERED:
             self._good.clear()
-        self._good[authorization] = (principal, now + _TRUSTED_SECONDS)
+        self._good[authorization or ""] = (principal, now + _TRUSTED_SECONDS)
         return principal
+
+
+def _belongs(principal: Principal, plane: str, enterprise: str) -> bool:
+    if principal.enterprise == enterprise or (enterprise == PLATFORM and Role.PLATFORM_ADMIN in principal.roles):
+        return True
+    return plane == DRAFT_PLANE and principal.enterprise == PLATFORM and Role.PUBLISHER in principal.roles

@@ -11,10 +11,15 @@ from nats.aio.client import Client
 from nats.micro.service import EndpointInfo, EndpointStats, Service, ServiceConfig, ServiceInfo, ServiceStats
 
 from services.executor.bus import Counters
-from shared.contracts.subjects import CONTROL_PATTERN, DRAFT_PATTERN, EXEC_PATTERN, EXECUTORS_QUEUE
+from shared.contracts.subjects import CONTROL_PATTERN, DRAFT_PATTERN, EXEC_PATTERN, EXECAS_PATTERN, EXECUTORS_QUEUE
 
 SERVICE_NAME: Final = "dibop-executor"
-_ENDPOINTS: Final = {"execute": EXEC_PATTERN, "draft": DRAFT_PATTERN, "control": CONTROL_PATTERN}
+_ENDPOINTS: Final = {
+    "execute": EXEC_PATTERN,
+    "execute-as": EXECAS_PATTERN,
+    "draft": DRAFT_PATTERN,
+    "control": CONTROL_PATTERN,
+}
 
 
 class WorkerService(Service):

@@ -19,7 +19,7 @@ from shared.messaging.relay import OutboxRelay
 from shared.messaging.service import CommandService, run_until_signalled
 from shared.persistence.engine import Database
 from shared.persistence.migrate import MigrationStatus, require_head, upgrade
-from shared.security.principals import TokenVerifier
+from shared.security.principals.setup import required_verifier
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 STREAMS: Final = (EVENTS_STREAM, key_value_stream(CATALOGUE_BUCKET))
@@ -50,7 +50,7 @@ async def migrate(database_url: str) -> MigrationStatus:
 
 def build(settings: PublisherSettings, database: Database) -> CommandService:
     """The publisher over a migrated database, not started yet."""
-    verifier = TokenVerifier.load(settings.token_key_file)
+    verifier = required_verifier(settings, "publisher")
     if not os.access(settings.service_token_file, os.R_OK):
         raise ValueError(
             f"The publisher's own token cannot be read from {settings.service_token_file}. "

@@ -11,9 +11,8 @@ from shared.settings import DatabaseSettings, ServiceSettings
 
 
 class PublisherSettings(ServiceSettings, DatabaseSettings):
-    """What the publisher needs; the files of keys and tokens are not optional for it."""
+    """What the publisher needs; the file of its own token is not optional for it."""
 
-    token_key_file: Path = Field(..., description="JWK Set with the public keys that sign tokens (RFC 7517).")
     service_token_file: Path = Field(
         ..., description="The publisher's own token, of role `publisher`, with which it commands the registry."
     )

@@ -20,7 +20,7 @@ from shared.messaging.relay import OutboxRelay
 from shared.messaging.service import CommandService, run_until_signalled
 from shared.persistence.engine import Database
 from shared.persistence.migrate import MigrationStatus, require_head, upgrade
-from shared.security.principals import TokenVerifier
+from shared.security.principals.setup import required_verifier
 from shared.tasks import end
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -70,11 +70,8 @@ async def rebuild(settings: RegistrySettings) -> int:
 
 def build(settings: RegistrySettings, database: Database) -> CommandService:
     """The registry over a migrated database, not started yet."""
-    if settings.token_key_file is None:
-        raise ValueError("DIBOP_TOKEN_KEY_FILE is not set: the registry needs the public keys that sign tokens.")
-    service = CommandService(
-        "registry", settings, TokenVerifier.load(settings.token_key_file), version("dibop-connectors")
-    )
+    verifier = required_verifier(settings, "registry")
+    service = CommandService("registry", settings, verifier, version("dibop-connectors"))
     store = SqlStore(database)
     written = NatsProjections(lambda: service.js)
     health = HealthMirror(lambda: service.nc)

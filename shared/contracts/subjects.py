@@ -22,7 +22,11 @@ HEALTH_BUCKET: Final = "health"
 TEMPLATES_BUCKET: Final = "templates"
 
 EXECUTORS_QUEUE: Final = "executors"
+EXEC_PLANE: Final = "exec"
+EXECAS_PLANE: Final = "execas"
+DRAFT_PLANE: Final = "draft"
 EXEC_PATTERN: Final = "exec.v1.*.*.*"
+EXECAS_PATTERN: Final = "execas.v1.*.*.*"
 DRAFT_PATTERN: Final = "draft.v1.*.*.*"
 CONTROL_PATTERN: Final = "executor.v1.*.*.*"
 EVENTS_PATTERN: Final = "evt.v1.>"
@@ -52,6 +56,11 @@ def parse(subject: str) -> Address:
 
 def execute(enterprise: str, connector: str, operation: str) -> str:
     return f"exec.v1.{enterprise}.{connector}.{operation}"
+
+
+def execute_as(enterprise: str, connector: str, operation: str) -> str:
+    """The same, for who speaks for people of many enterprises: the request carries the person's own token."""
+    return f"execas.v1.{enterprise}.{connector}.{operation}"
 
 
 def draft_execute(enterprise: str, connector: str, operation: str) -> str:

@@ -154,6 +154,7 @@ class CommandService:
         """Connect, prepare the resources, take commands, and only then appear as ready."""
         try:
             self._client = client = cast("BusClient", await self.broker.connect())
+            await self._verifier.keys.start()
             for hook in self._on_start:
                 await hook()
             await self.broker.start()
@@ -192,7 +193,7 @@ class CommandService:
 
     async def _handle(self, message: NatsMessage, model: type[M], max_bytes: int, handler: Handler[M]) -> object:
         address = subjects.parse(message.raw_message.subject)
-        principal = self._verifier.verify(message.headers.get(AUTHORIZATION_HEADER))
+        principal = await self._verifier.verified(message.headers.get(AUTHORIZATION_HEADER))
         context = CommandContext(
             address.enterprise,
             principal,
@@ -220,6 +221,7 @@ class CommandService:
             _log.error("Not every caller could be told", unanswered=self._tally.in_flight)
 
     async def _disconnect(self) -> None:
+        await self._verifier.keys.stop()
         for subscriber in self._subscribers:
             subscriber.subscription = None
         try:

@@ -82,10 +82,8 @@ class Control:
                 "overloaded", f"This worker has {_AT_ONCE} operators' commands already. Repeat in a moment."
             )
         address = parse(message.subject)
-        authorization = (message.headers or {}).get(AUTHORIZATION_HEADER)
-        if authorization is None:
-            raise DibopError("unauthenticated", "The request carries no Authorization header. Send 'Bearer <token>'.")
-        caller = Caller(self._callers.principal(authorization), address.enterprise, request_id)
+        principal = await self._callers.principal((message.headers or {}).get(AUTHORIZATION_HEADER))
+        caller = Caller(principal, address.enterprise, request_id)
         command = command_of(address.first, address.second)
         body = read_body(message.data, command.model, max_bytes=MAX_REQUEST_BYTES)
         return await command.handle(caller, body, self._controls)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from shared.security.principals.issuing import TokenIssuer
 from shared.security.principals.roles import ALLOWED, Action, Principal, Role, authorise
-from shared.security.principals.tokens import AUDIENCE, ISSUER, TokenIssuer, TokenVerifier
+from shared.security.principals.rules import AUDIENCE, ISSUER, TokenRules
+from shared.security.principals.tokens import TokenVerifier
 
 __all__ = [
     "ALLOWED",
@@ -13,6 +15,7 @@ __all__ = [
     "Principal",
     "Role",
     "TokenIssuer",
+    "TokenRules",
     "TokenVerifier",
     "authorise",
 ]

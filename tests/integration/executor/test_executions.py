@@ -248,6 +248,7 @@ async def test_a_worker_tells_by_the_micro_protocol_that_it_is_ready(bus: Bus, e
     info = msgspec.json.decode((await bus.raw("$SRV.INFO.dibop-executor")).data)
     assert {endpoint["subject"] for endpoint in info["endpoints"]} == {
         "exec.v1.*.*.*",
+        "execas.v1.*.*.*",
         "draft.v1.*.*.*",
         "executor.v1.*.*.*",
     }

@@ -37,7 +37,7 @@ def test_it_says_all_that_its_settings_lack() -> None:
     code, said = run()
 
     assert code == 2
-    for setting in ("DIBOP_DATABASE_URL", "DIBOP_TOKEN_KEY_FILE", "DIBOP_SERVICE_TOKEN_FILE"):
+    for setting in ("DIBOP_DATABASE_URL", "DIBOP_SERVICE_TOKEN_FILE"):
         assert setting in said
 
 

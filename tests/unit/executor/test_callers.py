@@ -17,15 +17,18 @@ from tests.support.tokens import Tokens
         ("acme", Role.ENTERPRISE_ADMIN, "draft.v1.acme.shop.run"),
         ("acme", Role.PLATFORM_ADMIN, "exec.v1.platform.shop.run"),
         ("platform", Role.PUBLISHER, "draft.v1.acme.shop.run"),
+        ("acme", Role.SERVICE, "execas.v1.acme.shop.run"),
+        ("acme", Role.ENTERPRISE_ADMIN, "execas.v1.acme.shop.run"),
+        ("acme", Role.ENTERPRISE_ADMIN_SDK, "execas.v1.acme.shop.run"),
     ],
 )
-def test_a_good_token_passes(
+async def test_a_good_token_passes(
     tokens: Tokens, verifier: TokenVerifier, enterprise: str, role: Role, subject: str
 ) -> None:
     callers = Callers(verifier)
     header = f"Bearer {tokens.issue('ada', enterprise, role)}"
-    callers.check(header, subject)
-    callers.check(header, subject)
+    await callers.admit(header, subject)
+    await callers.admit(header, subject)
 
 
 @pytest.mark.parametrize(
@@ -35,30 +38,38 @@ def test_a_good_token_passes(
         ("acme", Role.ENTERPRISE_ADMIN, "exec.v1.platform.shop.run"),
         ("platform", Role.PUBLISHER, "exec.v1.acme.shop.run"),
         ("platform", Role.PLATFORM_ADMIN, "exec.v1.acme.shop.run"),
+        ("other", Role.PUBLISHER, "draft.v1.acme.shop.run"),
+        ("other", Role.ENTERPRISE_ADMIN, "execas.v1.acme.shop.run"),
+        ("other", Role.SERVICE, "execas.v1.acme.shop.run"),
+        ("acme", Role.VIEWER, "execas.v1.acme.shop.run"),
+        ("acme", Role.PLATFORM_ADMIN, "execas.v1.acme.shop.run"),
+        ("platform", Role.PUBLISHER, "execas.v1.acme.shop.run"),
+        ("platform", Role.EXECUTOR, "execas.v1.acme.shop.run"),
+        ("platform", Role.PLATFORM_ADMIN, "execas.v1.platform.shop.run"),
     ],
 )
-def test_another_enterprises_token_is_refused(
+async def test_a_token_that_does_not_count_there_is_refused(
     tokens: Tokens, verifier: TokenVerifier, enterprise: str, role: Role, subject: str
 ) -> None:
     with pytest.raises(DibopError) as caught:
-        Callers(verifier).check(f"Bearer {tokens.issue('ada', enterprise, role)}", subject)
+        await Callers(verifier).admit(f"Bearer {tokens.issue('ada', enterprise, role)}", subject)
     assert caught.value.code == "forbidden"
 
 
-@pytest.mark.parametrize("header", ["", "Bearer", "Bearer nonsense", "Basic YTpi"])
-def test_a_bad_token_is_refused(verifier: TokenVerifier, header: str) -> None:
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer nonsense", "Basic YTpi"])
+async def test_a_bad_token_is_refused(verifier: TokenVerifier, header: str | None) -> None:
     with pytest.raises(DibopError) as caught:
-        Callers(verifier).check(header, "exec.v1.acme.shop.run")
+        await Callers(verifier).admit(header, "exec.v1.acme.shop.run")
     assert caught.value.code == "unauthenticated"
 
 
-def test_an_expired_token_is_refused(tokens: Tokens, verifier: TokenVerifier) -> None:
+async def test_an_expired_token_is_refused(tokens: Tokens, verifier: TokenVerifier) -> None:
     token = tokens.issue("ada", "acme", Role.SERVICE, lifetime_seconds=-3600)
     with pytest.raises(DibopError, match="refused"):
-        Callers(verifier).check(f"Bearer {token}", "exec.v1.acme.shop.run")
+        await Callers(verifier).admit(f"Bearer {token}", "exec.v1.acme.shop.run")
 
 
-def test_without_keys_no_token_passes(tokens: Tokens) -> None:
+async def test_without_keys_no_token_passes(tokens: Tokens) -> None:
     with pytest.raises(DibopError, match="DIBOP_TOKEN_KEY_FILE") as caught:
-        Callers(None).check(f"Bearer {tokens.issue('ada', 'acme', Role.SERVICE)}", "exec.v1.acme.shop.run")
+        await Callers(None).admit(f"Bearer {tokens.issue('ada', 'acme', Role.SERVICE)}", "exec.v1.acme.shop.run")
     assert caught.value.code == "unauthenticated"

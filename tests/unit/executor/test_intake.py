@@ -99,9 +99,9 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     return make
 
 
-async def test_both_planes_are_served_in_one_queue_group(world: Callable[..., Any]) -> None:
+async def test_all_planes_are_served_in_one_queue_group(world: Callable[..., Any]) -> None:
     here = await world()
-    assert set(here.nats.callbacks) == {"exec.v1.*.*.*", "draft.v1.*.*.*"}
+    assert set(here.nats.callbacks) == {"exec.v1.*.*.*", "execas.v1.*.*.*", "draft.v1.*.*.*"}
     assert here.nats.queues == {"executors"}
 
 
