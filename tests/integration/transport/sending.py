@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.executor.transport import BeforeSend, HttpRequest, HttpResponse, Transport, TransportError
+from services.executor.transport.client_certificate import ClientCertificate
 from tests.support.fault_server import FaultServer
 
 MEBIBYTE = 1 << 20
@@ -25,10 +26,10 @@ async def send(
     seconds: float = 20,
     max_bytes: int = MEBIBYTE,
     before_send: BeforeSend | None = None,
+    certificate: ClientCertificate | None = None,
 ) -> HttpResponse:
-    return await transport.send(
-        HttpRequest(method, url, headers, body), timeout=seconds, max_bytes=max_bytes, before_send=before_send
-    )
+    request = HttpRequest(method, url, headers, body, certificate)
+    return await transport.send(request, timeout=seconds, max_bytes=max_bytes, before_send=before_send)
 
 
 async def failure(transport: Transport, url: str, **options: Any) -> TransportError:

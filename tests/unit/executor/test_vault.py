@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import trustme
 
 from services.executor.credentials import Vault
 from services.executor.domain.plan import ConnectorPlan
@@ -155,3 +156,52 @@ def test_test_credentials_open_for_tests_alone(plan: Plan) -> None:
         Vault(RING).target_of(connector, "d", "acme", entry(values, id="session"))
     with pytest.raises(DibopError):
         Vault(RING).test_target(connector, "acme", "platform", None)
+
+
+# ---- client certificates ----------------------------------------------------------------------
+LEAF = trustme.CA().issue_cert("ada@example.com")
+PRESENTED = LEAF.cert_chain_pems[0].bytes().decode()
+CLIENT_KEY = LEAF.private_key_pem.bytes().decode()
+FIELDS = {"client_certificate": {"label": "Certificate"}, "client_key": {"label": "Key"}}
+OPTIONAL = {name: {**field, "required": False} for name, field in FIELDS.items()}
+
+
+def test_a_client_certificate_goes_beside_any_credential(plan: Plan) -> None:
+    connector = plan(auth_type="bearer", credential_schema={"token": {"label": "T"}, **FIELDS})
+    connection = entry(sealed({"token": "t", "client_key": CLIENT_KEY}), {"client_certificate": PRESENTED})
+    target = Vault(RING).target_of(connector, "d", "acme", connection)
+    assert target.credentials.headers == (("Authorization", "Bearer t"),)
+    assert target.certificate is not None
+    assert target.certificate.chain.decode() == PRESENTED
+
+
+def test_a_client_certificate_may_be_all_that_a_connection_has(plan: Plan) -> None:
+    connector = plan(auth_type="none", credential_schema=FIELDS)
+    connection = entry(sealed({"client_key": CLIENT_KEY}), {"client_certificate": PRESENTED})
+    target = Vault(RING).target_of(connector, "d", "acme", connection)
+    assert target.credentials.headers == ()
+    assert target.certificate is not None
+    with pytest.raises(DibopError, match="its own address or certificate") as caught:
+        Vault(RING).target_of(connector, "d", "acme", None)
+    assert caught.value.code == "connection-required"
+
+
+def test_a_client_certificate_that_is_not_required_may_be_missing(plan: Plan) -> None:
+    connector = plan(auth_type="none", credential_schema=OPTIONAL)
+    assert Vault(RING).target_of(connector, "d", "acme", None).certificate is None
+    assert Vault(RING).target_of(connector, "d", "acme", entry({})).certificate is None
+
+
+def test_a_client_key_is_opened_for_its_own_origin_alone(plan: Plan) -> None:
+    connector = plan(auth_type="none", credential_schema=FIELDS, base_url="https://elsewhere.example.com")
+    connection = entry(sealed({"client_key": CLIENT_KEY}), {"client_certificate": PRESENTED})
+    with pytest.raises(DibopError, match="now goes to https://elsewhere") as caught:
+        Vault(RING).target_of(connector, "d", "acme", connection)
+    assert caught.value.code == "credentials-rejected"
+
+
+def test_a_certificate_without_its_key_is_refused(plan: Plan) -> None:
+    connector = plan(auth_type="none", credential_schema=OPTIONAL)
+    with pytest.raises(DibopError, match="'client_key' is missing") as caught:
+        Vault(RING).target_of(connector, "d", "acme", entry({}, {"client_certificate": PRESENTED}))
+    assert caught.value.code == "credentials-rejected"
