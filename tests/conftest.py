@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from shared.security.principals import Role, TokenIssuer, TokenVerifier
+from shared.security.redaction import keep_out
 from tests.support.tokens import Tokens
 
 
@@ -31,5 +32,6 @@ def admin_token(tokens: Tokens) -> str:
 @pytest.fixture(autouse=True)
 def _clean_log_context() -> Iterator[None]:
     structlog.contextvars.clear_contextvars()
+    keep_out(())
     yield
     structlog.contextvars.clear_contextvars()

@@ -61,9 +61,11 @@ def run() -> None:
     except Exception as error:
         if os.environ.get(_DEBUG_VARIABLE):
             raise
+        from shared.security.redaction import hide
+
         output.error_console().print(
-            f"internal  {type(error).__name__}: {error}\n  next: this is a bug; repeat with {_DEBUG_VARIABLE}=1 for "
-            "the traceback, and report it.",
+            f"internal  {type(error).__name__}: {hide(str(error))}\n  next: this is a bug; repeat with "
+            f"{_DEBUG_VARIABLE}=1 for the traceback, and report it.",
             markup=False,
         )
         sys.exit(1)

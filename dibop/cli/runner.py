@@ -25,6 +25,8 @@ def with_client(home: str | None, work: Callable[[Client], Awaitable[T]]) -> T:
     """Run `work` with a client of the stack in `home`."""
     from dibop.client import Client
 
+    quieten_libraries()
+
     async def connected() -> T:
         async with Client.connect(home, name="dibop-cli") as client:
             return await work(client)
@@ -43,13 +45,21 @@ def wrong_usage(message: str) -> NoReturn:
 
 
 def quieten_libraries() -> None:
-    """Libraries log to the console by default; here only what goes wrong is for people to see."""
+    """Libraries log to the console by default; here only what goes wrong is for people to see, without secrets."""
     import logging
     import sys
 
     import structlog
 
+    from shared.telemetry.logging import redact
+
     structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            redact,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from services.executor.app import Executor
 from services.executor.settings import ExecutorSettings
 from shared.messaging.service import BusClosedError, run_until_signalled
+from shared.telemetry.crashes import guard_crashes
 from shared.telemetry.logging import configure
 
 _GC_THRESHOLDS: Final = (50_000, 20, 100)
@@ -28,6 +29,7 @@ def main() -> int:
     try:
         settings = ExecutorSettings()
         configure(settings, "executor")
+        guard_crashes()
         uvloop.run(run_until_signalled(Executor(settings, on_loaded=settle_memory)))
     except ValidationError as error:
         for problem in error.errors(include_url=False, include_input=False):

@@ -12,7 +12,7 @@ import msgspec
 
 from services.executor.attempts import Sender
 from services.executor.domain.reply import Result, encode_reply, encode_reply_in_parts
-from services.executor.domain.request import build_request
+from services.executor.domain.request import build_request, sensitive_texts
 from services.executor.domain.response import Decoded, decode_response, visible_headers
 from services.executor.domain.schemas import SchemaCache
 from services.executor.domain.timing import check_timeout, deadline_passed, whole_schedule
@@ -26,7 +26,7 @@ from shared.contracts.execution import (
     ExecutionRequest,
     ResponseBody,
 )
-from shared.security.redaction import keep_out
+from shared.security.redaction import keep_out, keep_out_too
 
 T = TypeVar("T")
 
@@ -102,6 +102,8 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
         idempotency_key=call.idempotency_key,
         schemas=ports.schemas,
     )
+    if operation.sensitive:
+        keep_out_too(*sensitive_texts(operation, request.parameters))
     waits = call.waits if call.waits is not None else whole_schedule(operation.resilience, request.timeout)
     sent = await ports.sender.send(
         http_request,

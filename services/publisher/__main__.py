@@ -13,6 +13,7 @@ from services.publisher.settings import PublisherSettings
 from shared.messaging.service import BusClosedError
 from shared.persistence.migrate import NotMigratedError
 from shared.settings import DatabaseSettings
+from shared.telemetry.crashes import guard_crashes
 from shared.telemetry.logging import configure
 
 _USAGE = "usage: python -m services.publisher [migrate]"
@@ -25,6 +26,7 @@ def main(arguments: list[str]) -> int:
             case []:
                 settings = PublisherSettings()
                 configure(settings, "publisher")
+                guard_crashes()
                 uvloop.run(app.run(settings))
             case ["migrate"]:
                 before = uvloop.run(app.migrate(DatabaseSettings().database_url))

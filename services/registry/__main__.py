@@ -18,6 +18,7 @@ from shared.messaging.connection import BusUnreachableError
 from shared.messaging.service import BusClosedError
 from shared.persistence.migrate import NotMigratedError
 from shared.settings import DatabaseSettings
+from shared.telemetry.crashes import guard_crashes
 from shared.telemetry.logging import configure
 
 _USAGE = "usage: python -m services.registry [migrate | rebuild]"
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str]) -> int:
             case []:
                 settings = RegistrySettings()
                 configure(settings, "registry")
+                guard_crashes()
                 uvloop.run(app.run(settings))
             case ["migrate"]:
                 address = DatabaseSettings().database_url
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str]) -> int:
             case ["rebuild"]:
                 settings = RegistrySettings()
                 configure(settings, "registry")
+                guard_crashes()
                 count = uvloop.run(app.rebuild(settings))
                 sys.stderr.write(f"registry: {count} entries written for the executors\n")
             case _:

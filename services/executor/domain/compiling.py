@@ -126,6 +126,7 @@ def _operation(operation: Operation, template: Template, shared: ResiliencePlan,
         resilience=_resilience(operation.resilience_effective(template)) if own else shared,
         scoped=not own.isdisjoint(_SHARED_STATE),
         rated="rate_limit_per_minute" in own,
+        sensitive=tuple(intern(parameter.name) for parameter in operation.parameters if parameter.sensitive),
     )
 
 

@@ -100,7 +100,7 @@ class OperationPlan(msgspec.Struct, frozen=True, gc=False):
     """One operation. The path is `literals[0] + path_names[0]'s value + literals[1] + …`.
 
     `scoped` is true where the operation overrides rate or circuit, and so has a state of its own; `rated` where it
-    overrides the rate.
+    overrides the rate. `sensitive` names the parameters whose values are secrets.
     """
 
     name: str
@@ -115,6 +115,7 @@ class OperationPlan(msgspec.Struct, frozen=True, gc=False):
     resilience: ResiliencePlan
     scoped: bool = False
     rated: bool = False
+    sensitive: tuple[str, ...] = ()
 
 
 class ConnectorPlan(msgspec.Struct, frozen=True, gc=False):

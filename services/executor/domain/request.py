@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -97,6 +97,23 @@ def build_request(
         sent.append(("Content-Type", content_type))
     sent.extend(target.credentials.headers)
     return HttpRequest(operation.method, _url(operation, target, placed), sent, body, target.certificate)
+
+
+def sensitive_texts(operation: OperationPlan, given: Mapping[str, Any]) -> Iterator[str]:
+    """The texts of the given values that are secrets."""
+    for name in operation.sensitive:
+        if name in given:
+            yield from _texts_within(given[name])
+
+
+def _texts_within(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from _texts_within(item)
+    elif value is not None and not isinstance(value, bool):
+        yield scalar_text(value)
 
 
 def _place(operation: OperationPlan, given: Mapping[str, Any], schemas: SchemaCache, problems: Problems) -> Placed:

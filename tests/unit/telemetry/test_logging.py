@@ -10,7 +10,7 @@ from typing import Any, Literal
 import pytest
 import structlog
 
-from shared.security.redaction import REDACTED
+from shared.security.redaction import REDACTED, keep_out
 from shared.settings import ServiceSettings
 from shared.telemetry.logging import configure, redact
 
@@ -98,3 +98,28 @@ def test_a_field_that_names_a_secret_is_redacted_at_any_depth(name: str) -> None
 
 def test_a_path_of_a_secret_is_no_secret() -> None:
     assert redact(None, "info", {"token_key_file": "/etc/keys"}) == {"token_key_file": "/etc/keys"}
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+@pytest.mark.parametrize("library", [False, True])
+def test_secrets_at_hand_are_redacted_wherever_they_stand(
+    capsys: pytest.CaptureFixture[str], log_format: Literal["json", "console"], library: bool
+) -> None:
+    configure(ServiceSettings(log_format=log_format, log_level="DEBUG"), "registry")
+    keep_out(("hunter2/and=more",))
+    try:
+        try:
+            int("hunter2/and=more")
+        except ValueError as inner:
+            raise KeyError("outer hunter2%2Fand%3Dmore") from inner
+    except KeyError:
+        if library:
+            logging.getLogger("some.library").exception("said %s", b"hunter2/and=more")
+        else:
+            structlog.get_logger("test").exception("Said hunter2/and=more", extra=["aHVudGVyMi9hbmQ9bW9yZQ=="])
+
+    said = capsys.readouterr().err
+    assert "ValueError" in said
+    assert REDACTED in said
+    for form in ("hunter2/and", "hunter2%2F", "aHVudGVyMi9hbmQ9bW9yZQ"):
+        assert form not in said
