@@ -23,12 +23,9 @@ NOW = datetime.now(UTC)
 
 
 def issued(
-    key_type: trustme.KeyType = trustme.KeyType.ECDSA,
-    *,
-    not_before: datetime | None = None,
-    ends: datetime | None = None,
+    kind: trustme.KeyType = trustme.KeyType.ECDSA, *, begins: datetime | None = None, ends: datetime | None = None
 ) -> tuple[str, str]:
-    leaf = AUTHORITY.issue_cert("ada@example.com", key_type=key_type, not_before=not_before, not_after=ends)
+    leaf = AUTHORITY.issue_cert("ada@example.com", key_type=kind, not_before=begins, not_after=ends)
     return leaf.cert_chain_pems[0].bytes().decode(), leaf.private_key_pem.bytes().decode()
 
 
