@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ from typing import Final
 import structlog
 
 from services.registry.bus import HealthMirror, NatsProjections, serve
-from services.registry.handlers import projections
+from services.registry.handlers import projections, test_credentials
 from services.registry.settings import RegistrySettings
 from services.registry.store import SqlStore
 from shared.contracts.subjects import CONNECTIONS_BUCKET, EVENTS_STREAM, HEALTH_BUCKET, TEMPLATES_BUCKET
@@ -82,10 +83,15 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
     async def start() -> None:
         await wait_for_bus(service.nc, STREAMS)
         await asyncio.gather(projections.finish(store, written), health.start())
+        await test_credentials.sweep(store)
         relay = OutboxRelay(database, service.js)
         relay.start()
         relays.append(relay)
-        tasks.append(asyncio.create_task(_repair(store, written, settings.projection_repair_seconds)))
+        for what, work, seconds in (
+            ("projections", lambda: projections.finish(store, written), settings.projection_repair_seconds),
+            ("expiry", lambda: test_credentials.sweep(store), settings.test_credentials_sweep_seconds),
+        ):
+            tasks.append(asyncio.create_task(_repeat(what, work, seconds)))
 
     async def stop() -> None:
         await end(*tasks)
@@ -105,11 +111,11 @@ async def _prepare(database: Database, settings: RegistrySettings) -> None:
         await require_head(database, MIGRATIONS)
 
 
-async def _repair(store: SqlStore, written: NatsProjections, every_seconds: float) -> None:
-    """Finish projections that failed while the process went on, as when NATS was away for a moment."""
+async def _repeat(what: str, work: Callable[[], Awaitable[object]], every_seconds: float) -> None:
+    """Do `work` again and again: what failed while the process went on, as when NATS was away, is done later."""
     while True:
         await asyncio.sleep(every_seconds)
         try:
-            await projections.finish(store, written)
+            await work()
         except Exception:  # whatever it was, the next round tries again
-            log.exception("projections could not be finished, and will be tried again", seconds=every_seconds)
+            log.exception("what is done from time to time failed, and will be tried again", what=what)

@@ -14,7 +14,7 @@ from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel
 
-from services.registry.handlers import audit, connections, connectors, drafts, versions
+from services.registry.handlers import audit, connections, connectors, drafts, keys, test_credentials, vault, versions
 from services.registry.handlers.ports import Caller, ConnectionKey, Health, Projections, Store
 from shared.contracts import commands, subjects
 from shared.contracts.errors import DibopError
@@ -91,10 +91,61 @@ def serve(service: CommandService, store: Store, projections: Projections, healt
     )
     answer(
         "connection",
+        "show",
+        commands.ShowConnection,
+        lambda caller, query: connections.show(store, health, caller, query),
+    )
+    answer(
+        "connection",
+        "rotate",
+        commands.RotateConnection,
+        lambda caller, command: vault.rotate(store, projections, caller, command),
+    )
+    answer(
+        "connection",
+        "store-token",
+        commands.StoreToken,
+        lambda caller, command: vault.store_token(store, projections, caller, command),
+    )
+    answer(
+        "connection",
+        "reseal",
+        commands.ResealConnection,
+        lambda caller, command: vault.reseal(store, projections, caller, command),
+    )
+    answer(
+        "connection",
         "delete",
         commands.DeleteConnection,
         lambda caller, command: connections.delete(store, projections, caller, command),
     )
+    answer(
+        "test-credentials",
+        "save",
+        commands.SaveTestCredentials,
+        lambda caller, command: test_credentials.save(store, caller, command),
+    )
+    answer(
+        "test-credentials",
+        "list",
+        commands.ListTestCredentials,
+        lambda caller, query: test_credentials.page(store, caller, query),
+    )
+    answer(
+        "test-credentials",
+        "delete",
+        commands.DeleteTestCredentials,
+        lambda caller, command: test_credentials.delete(store, caller, command),
+    )
+    answer(
+        "test-credentials",
+        "fetch",
+        commands.FetchTestCredentials,
+        lambda caller, query: test_credentials.fetch(store, caller, query),
+    )
+    answer("keys", "list", commands.ListKeyUses, lambda caller, query: keys.uses(store, caller, query))
+    answer("keys", "rotated", commands.NoteKeyRotation, lambda caller, command: keys.rotated(store, caller, command))
+    answer("keys", "retire", commands.RetireKey, lambda caller, command: keys.retire(store, caller, command))
     answer("audit", "list", commands.ListAudit, lambda caller, query: audit.page(store, caller, query))
     answer("audit", "append", commands.AppendAudit, lambda caller, command: audit.append(store, caller, command))
 

@@ -20,3 +20,10 @@ class RegistrySettings(ServiceSettings, DatabaseSettings):
         le=3600,
         description="How often the registry looks for connections that a failure kept from the executors, in seconds.",
     )
+    test_credentials_sweep_seconds: float = Field(
+        60.0,
+        gt=0,
+        le=3600,
+        description="How often the registry deletes test credentials that have expired, in seconds. They are served to "
+        "nobody from the moment of their expiry.",
+    )

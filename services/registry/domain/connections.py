@@ -7,13 +7,16 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from shared.contracts.commands import ConnectionHealthModel, CreateConnection
+from shared.contracts.commands import ConnectionHealthModel, GivenCredentials
 from shared.contracts.errors import DibopError
 from shared.contracts.names import did_you_mean
 from shared.contracts.projections import ConnectionHealth
 from shared.contracts.template import CredentialField, Template, credential_origin
 
 HIDDEN: Final = "••••"
+_SEAL_BYTES: Final = 48
+"""What sealing adds to a value: HPKE's enc (32 bytes) and the tag (16)."""
+_SHORTEST_WITH_TAIL: Final = 12
 
 
 def shown_health(found: ConnectionHealth | None) -> ConnectionHealthModel:
@@ -27,7 +30,7 @@ def shown_health(found: ConnectionHealth | None) -> ConnectionHealthModel:
     )
 
 
-def check_fields(template: Template, command: CreateConnection) -> None:
+def check_fields(template: Template, command: GivenCredentials) -> None:
     """Refuse, with every problem at once, what does not fit the template's credential fields.
 
     Required fields are there, unknown ones are not; sensitive fields come sealed, the others plain.
@@ -49,14 +52,14 @@ def check_fields(template: Template, command: CreateConnection) -> None:
         )
 
 
-def check_origin(template: Template, command: CreateConnection) -> None:
+def check_origin(template: Template, command: GivenCredentials) -> None:
     """Refuse values that were sealed for another address than the connector's with these values."""
     origin = credential_origin(template, command.values)
     if command.origin != origin:
         raise DibopError(
             "invalid-request",
             f"The credentials are for {command.origin or 'no address'!r}, and {command.connector!r} sends them to "
-            f"{origin!r}. Read the connector again and create the connection for its address.",
+            f"{origin!r}. Read the connector again and seal the credentials for its address.",
         )
 
 
@@ -65,13 +68,13 @@ def visible_fields(values: Mapping[str, str], sealed: Mapping[str, str], masked:
     return {**values, **{name: HIDDEN + masked.get(name, "") for name in sealed}}
 
 
-def _unknown(fields: Mapping[str, CredentialField], command: CreateConnection) -> Iterator[dict[str, str]]:
+def _unknown(fields: Mapping[str, CredentialField], command: GivenCredentials) -> Iterator[dict[str, str]]:
     for name in dict.fromkeys((*command.values, *command.sealed, *command.masked)):
         if name not in fields:
             yield _problem(name, "is not a credential field of this connector", did_you_mean(name, fields, "field"))
 
 
-def _misplaced(name: str, field: CredentialField, command: CreateConnection) -> Iterator[dict[str, str]]:
+def _misplaced(name: str, field: CredentialField, command: GivenCredentials) -> Iterator[dict[str, str]]:
     if field.sensitive:
         if name in command.values:
             yield _problem(name, "is sensitive and came in plain", "seal it, and consider the value known to others")
@@ -88,16 +91,27 @@ def _misplaced(name: str, field: CredentialField, command: CreateConnection) -> 
         yield _problem(name, "is required and is missing", "send it in `values`")
 
 
-def _unsealed(command: CreateConnection) -> Iterator[dict[str, str]]:
+def _unsealed(command: GivenCredentials) -> Iterator[dict[str, str]]:
     if command.sealed and not command.kid:
         yield _problem("kid", "is missing, so nobody could open the sealed values", "send the sealing key's id")
     for name, sealed in command.sealed.items():
-        try:
-            sound = bool(base64.b64decode(sealed, validate=True))
-        except (binascii.Error, ValueError):
-            sound = False
-        if not sound:
+        size = _decoded_size(sealed)
+        if not size:
             yield _problem(name, "is not base64", "send HPKE's enc and ciphertext in standard base64")
+        elif command.masked.get(name) and size - _SEAL_BYTES < _SHORTEST_WITH_TAIL:
+            yield _problem(
+                name,
+                f"has a masked tail, and its value has fewer than {_SHORTEST_WITH_TAIL} characters",
+                "leave the tail out: it would show too much of the value",
+            )
+
+
+def _decoded_size(sealed: str) -> int:
+    """Bytes of a sealed value; 0 for what is not base64."""
+    try:
+        return len(base64.b64decode(sealed, validate=True))
+    except (binascii.Error, ValueError):
+        return 0
 
 
 def _problem(name: str, problem: str, mend: str) -> dict[str, str]:

@@ -12,6 +12,8 @@ _STATES: Final[Sequence[VersionState]] = ("published", "deprecated", "unpublishe
 MAX_REVISION: Final = 2**31 - 1
 OFFERED: Final[frozenset[VersionState]] = frozenset({"published", "deprecated"})
 """States in which a version takes new connections."""
+USABLE: Final[frozenset[VersionState]] = OFFERED | {"unpublished"}
+"""States in which a version serves the connections that it has."""
 
 
 class HasVersion(Protocol):
@@ -40,13 +42,13 @@ def latest(versions: Iterable[V]) -> V | None:
     return max(versions, key=lambda each: (-_STATES.index(each.state), number(each.version)), default=None)
 
 
-def chosen(versions: Iterable[V], policy: str) -> V | None:
-    """The version that a connection with `policy` (`^1`, or `1.2.0`) takes now."""
+def chosen(versions: Iterable[V], policy: str, states: frozenset[VersionState] = OFFERED) -> V | None:
+    """The version that a connection with `policy` (`^1`, or `1.2.0`) takes now, of those in `states`."""
     major = policy.removeprefix("^")
     return latest(
         each
         for each in versions
-        if each.state in OFFERED and (each.version == policy or each.version.split(".")[0] == major)
+        if each.state in states and (each.version == policy or each.version.split(".")[0] == major)
     )
 
 

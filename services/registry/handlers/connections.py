@@ -11,7 +11,7 @@ from services.registry.domain.connections import check_fields, check_origin, sho
 from services.registry.domain.enterprises import require_enterprise
 from services.registry.domain.pages import fitting
 from services.registry.domain.templates import require_valid
-from services.registry.domain.versions import chosen, in_order
+from services.registry.domain.versions import OFFERED, chosen, in_order
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit, owners, sees_drafts
 from services.registry.handlers.connectors import suggestion
@@ -24,6 +24,7 @@ from services.registry.handlers.ports import (
     Health,
     Projections,
     Store,
+    TokenRecord,
     VersionRecord,
     Work,
 )
@@ -36,11 +37,13 @@ from shared.contracts.commands import (
     CreateConnection,
     DeleteConnection,
     ListConnections,
+    ShowConnection,
+    TokenModel,
 )
 from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
 from shared.contracts.names import did_you_mean, is_slug, is_token
-from shared.contracts.projections import ConnectionHealth
+from shared.contracts.projections import ConnectionHealth, VersionState
 from shared.security.principals import Action
 
 log = structlog.get_logger("registry")
@@ -53,21 +56,33 @@ async def create(store: Store, projections: Projections, caller: Caller, command
     admit(caller, Action.MANAGE_CONNECTIONS)
     require_enterprise(caller.enterprise)
     async with store.read() as work:
-        document = await _document_for(work, caller, command)
+        document = await document_for(work, caller, (command.owner, command.connector), command.version_policy)
     template = await asyncio.to_thread(require_valid, command.connector, document)
     check_fields(template, command)
     check_origin(template, command)
     wanted = _record(caller, command)
     async with store.write() as work:
+        await use_key(work, wanted.kid)
         record, created = await _create(work, caller, wanted)
-    await project_connection(store, projections, _key(record))
+    await project_connection(store, projections, key_of(record))
     log.info(
         "connection created" if created else "connection was there",
-        **_named(record),
+        **named(record),
         actor=caller.subject,
         request_id=caller.request_id,
     )
-    return _shown(record)
+    return shown(record)
+
+
+async def show(store: Store, health: Health, caller: Caller, query: ShowConnection) -> Connection:
+    """One connection, with its health."""
+    admit(caller, Action.READ)
+    key = ConnectionKey(caller.enterprise, query.connector, query.name)
+    async with store.read() as work:
+        record = await work.connections.find(key)
+        if record is None:
+            raise await no_connection(work, key)
+    return shown(record, health.of(record.enterprise, record.id))
 
 
 async def page(store: Store, health: Health, caller: Caller, query: ListConnections) -> ConnectionPage:
@@ -78,7 +93,7 @@ async def page(store: Store, health: Health, caller: Caller, query: ListConnecti
         found = await work.connections.page(
             caller.enterprise, connector=query.connector, after=after, limit=query.limit + 1
         )
-    rows, more = fitting([_shown(record, health.of(record.enterprise, record.id)) for record in found], query.limit)
+    rows, more = fitting([shown(record, health.of(record.enterprise, record.id)) for record in found], query.limit)
     return ConnectionPage(
         connections=rows, next_after=f"{rows[-1].connector}{_SEPARATOR}{rows[-1].name}" if more else None
     )
@@ -94,19 +109,19 @@ async def delete(
     async with store.write() as work:
         record = await work.connections.find(key)
         if record is None or not await work.connections.delete(record, at=utc_now(), by=caller.subject):
-            raise await _no_connection(work, key)
-        await _tell(work, caller, record, "connection.delete", "deleted")
+            raise await no_connection(work, key)
+        await tell(work, caller, record, "connection.delete", "deleted")
     await project_connection(store, projections, key)
-    log.info("connection deleted", **_named(record), actor=caller.subject, request_id=caller.request_id)
+    log.info("connection deleted", **named(record), actor=caller.subject, request_id=caller.request_id)
     return ConnectionDeleted(id=record.id, connector=record.connector, name=record.name)
 
 
 async def _create(work: Work, caller: Caller, wanted: ConnectionRecord) -> tuple[ConnectionRecord, bool]:
     """The connection as it stands then, and whether it is new."""
     if await work.connections.create(wanted):
-        await _tell(work, caller, wanted, "connection.create", "created")
+        await tell(work, caller, wanted, "connection.create", "created")
         return wanted, True
-    existing = await work.connections.find(_key(wanted))
+    existing = await work.connections.find(key_of(wanted))
     if existing is not None and _is_same(existing, wanted):
         return existing, False
     if existing is not None:
@@ -121,15 +136,24 @@ async def _create(work: Work, caller: Caller, wanted: ConnectionRecord) -> tuple
     )
 
 
-async def _document_for(work: Work, caller: Caller, command: CreateConnection) -> Document:
-    """The document whose credentials the connection holds: what its policy takes now, else the draft."""
-    owner, slug = command.owner, command.connector
+async def document_for(
+    work: Work,
+    caller: Caller,
+    connector: tuple[str, str],
+    policy: str,
+    states: frozenset[VersionState] = OFFERED,
+) -> Document:
+    """The document whose credentials a connection holds: what its policy takes now, else the draft.
+
+    `connector` is owner and slug; `states` are those of the versions that may be taken.
+    """
+    owner, slug = connector
     if owner in owners(caller.enterprise):
         versions = await work.versions.of(owner, slug)
-        if (version := chosen(versions, command.version_policy)) is not None:
+        if (version := chosen(versions, policy, states)) is not None:
             return await work.versions.document(owner, slug, version.version)
         if versions:
-            raise _no_version(command, versions)
+            raise _no_version(slug, policy, versions)
         if sees_drafts(caller.principal, owner) and (draft := await work.drafts.current(owner, slug)):
             document = await work.drafts.document(owner, slug, draft.revision)
             if document is not None:
@@ -140,16 +164,16 @@ async def _document_for(work: Work, caller: Caller, command: CreateConnection) -
     )
 
 
-def _no_version(command: CreateConnection, versions: list[VersionRecord]) -> DibopError:
+def _no_version(slug: str, policy: str, versions: list[VersionRecord]) -> DibopError:
     names = ", ".join(f"{each.version} ({each.state})" for each in in_order(versions)[-10:])
     return DibopError(
         "not-found",
-        f"No version of {command.connector!r} that takes new connections fits {command.version_policy!r}. "
-        f"There is: {names}. Choose another version policy.",
+        f"No version of {slug!r} that takes credentials fits {policy!r}. There is: {names}. "
+        "Choose another version policy.",
     )
 
 
-async def _no_connection(work: Work, key: ConnectionKey) -> DibopError:
+async def no_connection(work: Work, key: ConnectionKey) -> DibopError:
     others = await work.connections.page(key.enterprise, connector=key.connector, after=None, limit=1000)
     return DibopError(
         "not-found",
@@ -158,7 +182,17 @@ async def _no_connection(work: Work, key: ConnectionKey) -> DibopError:
     )
 
 
-async def _tell(work: Work, caller: Caller, record: ConnectionRecord, action: str, what: str) -> None:
+async def use_key(work: Work, kid: str) -> None:
+    """Keep the sealing key until this work ends; refuse what is sealed to a retired one."""
+    if kid and (retirement := await work.keys.use(kid)) is not None:
+        raise DibopError(
+            "conflict",
+            f"This is sealed to the key {kid!r}, which {retirement.by!r} retired at {retirement.at}: no executor could "
+            "open it. Get the executors' present sealing key (the context's seal_key_file), and seal again.",
+        )
+
+
+async def tell(work: Work, caller: Caller, record: ConnectionRecord, action: str, what: str) -> None:
     said = {"id": record.id, "connector": record.connector, "owner": record.owner, "name": record.name}
     kept = {**said, "origin": record.origin, "version_policy": record.version_policy}
     await audit.record(work, caller, action, ("connection", f"{record.connector}{_SEPARATOR}{record.name}"), kept)
@@ -174,7 +208,7 @@ def _record(caller: Caller, command: CreateConnection) -> ConnectionRecord:
         name=command.name,
         version_policy=command.version_policy,
         origin=command.origin,
-        kid=command.kid,
+        kid=command.kid if command.sealed else "",
         values=command.values,
         sealed=command.sealed,
         masked=command.masked,
@@ -194,7 +228,7 @@ def _is_same(existing: ConnectionRecord, wanted: ConnectionRecord) -> bool:
     )
 
 
-def _shown(record: ConnectionRecord, health: ConnectionHealth | None = None) -> Connection:
+def shown(record: ConnectionRecord, health: ConnectionHealth | None = None) -> Connection:
     return Connection(
         id=record.id,
         enterprise=record.enterprise,
@@ -206,15 +240,24 @@ def _shown(record: ConnectionRecord, health: ConnectionHealth | None = None) -> 
         fields=visible_fields(record.values, record.sealed, record.masked),
         created_by=record.created_by,
         created_at=record.created_at,
+        rotated_by=record.rotated_by,
+        rotated_at=record.rotated_at,
+        token=_shown_token(record.token),
         health=shown_health(health),
     )
 
 
-def _key(record: ConnectionRecord) -> ConnectionKey:
+def _shown_token(token: TokenRecord | None) -> TokenModel | None:
+    if token is None:
+        return None
+    return TokenModel(generation=token.generation, scopes=token.scopes, stored_at=token.stored_at)
+
+
+def key_of(record: ConnectionRecord) -> ConnectionKey:
     return ConnectionKey(record.enterprise, record.connector, record.name)
 
 
-def _named(record: ConnectionRecord) -> dict[str, str]:
+def named(record: ConnectionRecord) -> dict[str, str]:
     return {"enterprise": record.enterprise, "connector": record.connector, "connection": record.name}
 
 

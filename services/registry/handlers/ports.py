@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from services.registry.domain.drafts import Revision
-from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, Scope
+from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, KeyUse, Scope
 from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth, VersionState
 from shared.security.principals import Principal
@@ -68,8 +68,23 @@ class ConnectorSummary:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenRecord:
+    """A refresh token that executors have sealed."""
+
+    generation: int
+    kid: str
+    sealed: str
+    scopes: str
+    stored_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionRecord:
-    """A connection. `sealed` is ciphertext that the registry cannot open, `masked` tails of at most 4 characters."""
+    """A connection. `sealed` is ciphertext that the registry cannot open, `masked` tails of at most 4 characters.
+
+    `kid` is empty where nothing is sealed. `generation` grows with every change, `credentials_generation` with every
+    rotation.
+    """
 
     id: str
     enterprise: str
@@ -85,6 +100,46 @@ class ConnectionRecord:
     created_by: str
     created_at: str
     generation: int = 0
+    credentials_generation: int = 1
+    rotated_by: str | None = None
+    rotated_at: str | None = None
+    token: TokenRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resealing:
+    """Ciphertexts that take the place of others; None where the old ones stay."""
+
+    credentials: tuple[str, Mapping[str, str]] | None
+    token: tuple[str, str] | None
+    """Key id and what is sealed to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestCredentialsRecord:
+    """Credentials that `person` keeps for tests of an owner's draft."""
+
+    __test__ = False
+
+    id: str
+    enterprise: str
+    person: str
+    connector: str
+    origin: str
+    kid: str
+    values: Mapping[str, str]
+    sealed: Mapping[str, str]
+    masked: Mapping[str, str]
+    saved_at: str
+    expires_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """When and by whom a sealing key was retired."""
+
+    at: str
+    by: str
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -159,6 +214,15 @@ class Connections(Protocol):
     async def create(self, record: ConnectionRecord) -> bool:
         """Write it with the name's next generation; False where its name or id is taken."""
 
+    async def rotate(self, record: ConnectionRecord) -> bool:
+        """Write other credentials over those of `record`'s generation, without a token; False where it has changed."""
+
+    async def store_token(self, record: ConnectionRecord, token: TokenRecord) -> int | None:
+        """Write a token of the connection's next token generation, which is the answer; None where it has changed."""
+
+    async def reseal(self, record: ConnectionRecord, resealing: Resealing) -> bool:
+        """Replace ciphertexts of `record`'s generation; False where it has changed."""
+
     async def delete(self, record: ConnectionRecord, *, at: str, by: str) -> bool:
         """Make it a tombstone without values and ciphertexts; False where somebody else did so meanwhile."""
 
@@ -177,6 +241,47 @@ class Connections(Protocol):
         """Every name there ever was, tombstones included."""
 
     async def mark_projected(self, key: ConnectionKey, generation: int) -> None: ...
+
+
+class KeptCredentials(Protocol):
+    """Test credentials. What has expired by `now` is not there for anybody."""
+
+    async def save(self, record: TestCredentialsRecord) -> bool:
+        """Write it in place of the person's earlier ones for connector and origin; False where its id is taken."""
+
+    async def of(self, enterprise: str, person: str, *, connector: str | None, now: str) -> list[TestCredentialsRecord]:
+        """The person's own, newest first."""
+
+    async def find(
+        self, enterprise: str, person: str, identifier: str, *, now: str
+    ) -> TestCredentialsRecord | None: ...
+
+    async def delete(self, enterprise: str, person: str, identifier: str, *, now: str) -> bool: ...
+
+    async def sweep(self, now: str) -> int:
+        """Delete all that has expired by `now`; the answer says how many."""
+
+    async def forget(self, kid: str) -> int:
+        """Delete all that is sealed to this key; the answer says how many."""
+
+
+class Keys(Protocol):
+    """Sealing keys, and what is sealed to them."""
+
+    async def use(self, kid: str) -> Retirement | None:
+        """Keep the key from being retired until this work ends; its retirement where it is retired already."""
+
+    async def hold(self, kid: str) -> Retirement | None:
+        """Wait for all work that uses the key, and keep new work from using it; its retirement, if there is one."""
+
+    async def retire(self, kid: str, retirement: Retirement) -> None:
+        """Write the retirement of a key that is held."""
+
+    async def uses(self) -> list[KeyUse]:
+        """Every key that something is or was sealed to, by id."""
+
+    async def connections(self, kid: str, limit: int) -> list[ConnectionKey]:
+        """Connections that have something sealed to the key."""
 
 
 class Audit(Protocol):
@@ -203,6 +308,12 @@ class Work(Protocol):
 
     @property
     def connections(self) -> Connections: ...
+
+    @property
+    def test_credentials(self) -> KeptCredentials: ...
+
+    @property
+    def keys(self) -> Keys: ...
 
     @property
     def audit(self) -> Audit: ...

@@ -6,9 +6,9 @@ from typing import Final
 
 import structlog
 
-from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Projections, Store
+from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Projections, Store, TokenRecord
 from services.registry.handlers.versions import catalogue_entry
-from shared.contracts.projections import ConnectionEntry
+from shared.contracts.projections import ConnectionEntry, StoredToken
 from shared.contracts.template import canonical_json
 
 log = structlog.get_logger("registry")
@@ -76,4 +76,10 @@ def _entry(record: ConnectionRecord) -> ConnectionEntry:
         kid=record.kid,
         values=dict(record.values),
         sealed=dict(record.sealed),
+        credentials=record.credentials_generation,
+        token=None if record.token is None else _token(record.token),
     )
+
+
+def _token(record: TokenRecord) -> StoredToken:
+    return StoredToken(record.generation, record.kid, record.sealed)

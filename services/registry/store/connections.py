@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, RowMapping, Select, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.registry.handlers.ports import ConnectionKey, ConnectionRecord
+from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Resealing, TokenRecord
 from services.registry.store.dialect import insert_if_free
 from services.registry.store.tables import connections
+
+_NO_TOKEN: Final[dict[str, Any]] = dict.fromkeys(("token_kid", "token_sealed", "token_scopes", "token_stored_at"))
 
 
 class SqlConnections:
@@ -43,6 +45,58 @@ class SqlConnections:
             },
         )
 
+    async def rotate(self, record: ConnectionRecord) -> bool:
+        return await self._change(
+            record,
+            origin=record.origin,
+            kid=record.kid,
+            plain_values=dict(record.values),
+            sealed_values=dict(record.sealed),
+            masked_tails=dict(record.masked),
+            credentials_generation=connections.c.credentials_generation + 1,
+            rotated_by=record.rotated_by,
+            rotated_at=record.rotated_at,
+            **_NO_TOKEN,
+        )
+
+    async def store_token(self, record: ConnectionRecord, token: TokenRecord) -> int | None:
+        changed = await self._change(
+            record,
+            token_generation=connections.c.token_generation + 1,
+            token_kid=token.kid,
+            token_sealed=token.sealed,
+            token_scopes=token.scopes,
+            token_stored_at=token.stored_at,
+        )
+        if not changed:
+            return None
+        return await self._connection.scalar(
+            select(connections.c.token_generation).where(connections.c.id == record.id)
+        )
+
+    async def reseal(self, record: ConnectionRecord, resealing: Resealing) -> bool:
+        changes: dict[str, Any] = {}
+        if resealing.credentials is not None:
+            kid, sealed = resealing.credentials
+            changes |= {"kid": kid, "sealed_values": dict(sealed)}
+        if resealing.token is not None:
+            kid, token = resealing.token
+            changes |= {"token_kid": kid, "token_sealed": token}
+        return await self._change(record, **changes)
+
+    async def _change(self, record: ConnectionRecord, **changes: Any) -> bool:
+        """Write `changes` under the next generation, unless the connection has changed since it was read."""
+        result = await self._connection.execute(
+            update(connections)
+            .where(
+                connections.c.id == record.id,
+                connections.c.deleted.is_(False),
+                connections.c.generation == record.generation,
+            )
+            .values(**changes, generation=connections.c.generation + 1)
+        )
+        return result.rowcount == 1
+
     async def delete(self, record: ConnectionRecord, *, at: str, by: str) -> bool:
         result = await self._connection.execute(
             update(connections)
@@ -51,9 +105,11 @@ class SqlConnections:
                 deleted=True,
                 deleted_at=at,
                 deleted_by=by,
+                kid="",
                 plain_values={},
                 sealed_values={},
                 masked_tails={},
+                **_NO_TOKEN,
                 generation=connections.c.generation + 1,
             )
         )
@@ -116,6 +172,14 @@ def _live() -> Select[Any]:
         connections.c.created_by,
         connections.c.created_at,
         connections.c.generation,
+        connections.c.credentials_generation,
+        connections.c.rotated_by,
+        connections.c.rotated_at,
+        connections.c.token_generation,
+        connections.c.token_kid,
+        connections.c.token_sealed,
+        connections.c.token_scopes,
+        connections.c.token_stored_at,
     ).where(connections.c.deleted.is_(False))
 
 
@@ -128,4 +192,7 @@ def _named(key: ConnectionKey) -> tuple[ColumnElement[bool], ...]:
 
 
 def _record(row: RowMapping) -> ConnectionRecord:
-    return ConnectionRecord(**row)
+    fields = dict(row)
+    generation, kid, sealed, scopes, stored_at = (fields.pop(name) for name in ("token_generation", *_NO_TOKEN))
+    token = None if sealed is None else TokenRecord(generation, kid, sealed, scopes, stored_at)
+    return ConnectionRecord(**fields, token=token)

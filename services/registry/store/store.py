@@ -15,6 +15,8 @@ from services.registry.store.audit import SqlAudit
 from services.registry.store.connections import SqlConnections
 from services.registry.store.connectors import SqlConnectors
 from services.registry.store.drafts import SqlDrafts
+from services.registry.store.keys import SqlKeys
+from services.registry.store.test_credentials import SqlTestCredentials
 from services.registry.store.versions import SqlVersions
 from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
@@ -35,6 +37,8 @@ class SqlWork:
         self.versions = SqlVersions(connection)
         self.connectors = SqlConnectors(connection)
         self.connections = SqlConnections(connection)
+        self.test_credentials = SqlTestCredentials(connection)
+        self.keys = SqlKeys(connection)
         self.audit = SqlAudit(connection)
 
     async def emit(self, event: Event) -> None:

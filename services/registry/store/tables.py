@@ -121,8 +121,18 @@ connections: Final = Table(
     Column("deleted_at", INSTANT),
     Column("generation", Integer, nullable=False),
     Column("projected_generation", Integer, nullable=False, server_default="0"),
+    Column("credentials_generation", Integer, nullable=False, server_default="1"),
+    Column("rotated_by", Text),
+    Column("rotated_at", INSTANT),
+    Column("token_generation", Integer, nullable=False, server_default="0"),
+    Column("token_kid", String(64)),
+    Column("token_sealed", Text),
+    Column("token_scopes", Text),
+    Column("token_stored_at", INSTANT),
 )
-"""Connections and the tombstones of deleted ones; `generation` grows over all rows of one name."""
+"""Connections and the tombstones of deleted ones; `generation` grows over all rows of one name.
+
+`token_generation` grows for as long as the connection lives, also where the token has been dropped."""
 
 Index(
     "connections_live_name",
@@ -142,6 +152,35 @@ Index(
     sqlite_where=connections.c.projected_generation < connections.c.generation,
     postgresql_where=connections.c.projected_generation < connections.c.generation,
 )
+
+test_credentials: Final = Table(
+    "test_credentials",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("enterprise", NAME, nullable=False),
+    Column("person", Text, nullable=False),
+    Column("connector", NAME, nullable=False),
+    Column("origin", String(300), nullable=False),
+    Column("kid", String(64), nullable=False),
+    Column("plain_values", JSON, nullable=False),
+    Column("sealed_values", JSON, nullable=False),
+    Column("masked_tails", JSON, nullable=False),
+    Column("saved_at", INSTANT, nullable=False),
+    Column("expires_at", INSTANT, nullable=False),
+    UniqueConstraint("enterprise", "person", "connector", "origin", name="test_credentials_once"),
+)
+"""Credentials that people keep for tests of drafts, until they expire."""
+
+Index("test_credentials_expiry", test_credentials.c.expires_at)
+
+seal_keys: Final = Table(
+    "seal_keys",
+    metadata,
+    Column("kid", String(64), primary_key=True),
+    Column("retired_at", INSTANT),
+    Column("retired_by", Text),
+)
+"""Sealing keys that something was ever sealed to. Who seals to one holds its row, and who retires it waits for them."""
 
 audit: Final = Table(
     "audit",

@@ -67,13 +67,15 @@ class ShowConnection(Message):
 class StoreToken(Message):
     """`connection.store-token`, by executors: a refresh token, where the stored one is still of generation `expected`.
 
-    `expected` is 0 where there was none. `conflict` names the present generation.
+    `expected` is 0 where there was none. `conflict` names the present generation. With `credentials`, the generation
+    of the credentials that the token was got with (0: not known), it is stored for these alone.
     """
 
     connector: Slug
     name: Token
     id: Uuid
     expected: int = Field(ge=0)
+    credentials: int | None = Field(None, ge=0)
     kid: KeyId
     sealed: SealedValue
     scopes: str | None = Field(None, max_length=4096)

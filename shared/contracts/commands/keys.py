@@ -72,9 +72,13 @@ class KeyUses(Message):
 
 
 class RetireKey(Message):
-    """`keys.retire`, to the registry: take nothing more that is sealed to `kid`. `conflict` while something is."""
+    """`keys.retire`, to the registry: take nothing more that is sealed to `kid`. `conflict` while something is.
+
+    `forget_test_credentials` deletes those that are sealed to it; people give them again.
+    """
 
     kid: KeyId
+    forget_test_credentials: bool = False
 
 
 class KeyRetired(Message):

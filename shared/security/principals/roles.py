@@ -37,6 +37,7 @@ class Action(StrEnum):
     ADD_VERSION = "add versions"
     STORE_TOKEN = "store refresh tokens"
     RESEAL = "seal credentials again"
+    FETCH_TEST_CREDENTIALS = "fetch test credentials"
     APPEND_AUDIT = "append to the audit log"
 
 
@@ -55,6 +56,7 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
     Action.STORE_TOKEN: frozenset({Role.EXECUTOR}),
     Action.RESEAL: frozenset({Role.EXECUTOR}),
+    Action.FETCH_TEST_CREDENTIALS: frozenset({Role.PUBLISHER}),
     Action.APPEND_AUDIT: frozenset({Role.PUBLISHER, Role.EXECUTOR}),
 }
 

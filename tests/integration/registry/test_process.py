@@ -140,8 +140,8 @@ def test_migrate_migrates_and_says_so(database_url: str) -> None:
     first = run(["migrate"], {"DIBOP_DATABASE_URL": database_url})
     again = run(["migrate"], {"DIBOP_DATABASE_URL": database_url})
 
-    assert (first.returncode, first.stderr) == (0, "registry: revision none to 0001\n")
-    assert (again.returncode, again.stderr) == (0, "registry: revision 0001 to 0001\n")
+    assert (first.returncode, first.stderr) == (0, "registry: revision none to 0002\n")
+    assert (again.returncode, again.stderr) == (0, "registry: revision 0002 to 0002\n")
 
 
 def test_it_does_not_serve_a_database_that_it_may_not_migrate(database_url: str, tokens: Tokens) -> None:

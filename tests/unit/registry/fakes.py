@@ -16,9 +16,13 @@ from services.registry.handlers.ports import (
     ConnectorSummary,
     Document,
     DraftState,
+    Resealing,
+    Retirement,
+    TestCredentialsRecord,
+    TokenRecord,
     VersionRecord,
 )
-from shared.contracts.commands import AuditEntry, ConnectorRow
+from shared.contracts.commands import AuditEntry, ConnectorRow, KeyUse
 from shared.contracts.events import Event
 from shared.contracts.names import PLATFORM
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth
@@ -35,6 +39,9 @@ class State:
     connections: dict[ConnectionKey, ConnectionRecord] = field(default_factory=dict)
     connection_generations: dict[ConnectionKey, int] = field(default_factory=dict)
     projected: dict[ConnectionKey, int] = field(default_factory=dict)
+    token_generations: dict[str, int] = field(default_factory=dict)
+    test_credentials: dict[str, TestCredentialsRecord] = field(default_factory=dict)
+    keys: dict[str, Retirement | None] = field(default_factory=dict)
     audit: list[AuditRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
@@ -68,6 +75,8 @@ class MemoryWork:
         self.versions = MemoryVersions(state)
         self.connectors = MemoryConnectors(state)
         self.connections = MemoryConnections(state)
+        self.test_credentials = MemoryTestCredentials(state)
+        self.keys = MemoryKeys(state)
         self.audit = MemoryAudit(state)
 
     async def emit(self, event: Event) -> None:
@@ -188,6 +197,33 @@ class MemoryConnections:
         self._state.connections[key] = replace(record, generation=self._next(key))
         return True
 
+    async def rotate(self, record: ConnectionRecord) -> bool:
+        return self._change(record, replace(record, credentials_generation=record.credentials_generation + 1))
+
+    async def store_token(self, record: ConnectionRecord, token: TokenRecord) -> int | None:
+        generation = self._state.token_generations.get(record.id, 0) + 1
+        if not self._change(record, replace(record, token=replace(token, generation=generation))):
+            return None
+        self._state.token_generations[record.id] = generation
+        return generation
+
+    async def reseal(self, record: ConnectionRecord, resealing: Resealing) -> bool:
+        changed = record
+        if resealing.credentials is not None:
+            changed = replace(changed, kid=resealing.credentials[0], sealed=resealing.credentials[1])
+        if resealing.token is not None and changed.token is not None:
+            kid, sealed = resealing.token
+            changed = replace(changed, token=replace(changed.token, kid=kid, sealed=sealed))
+        return self._change(record, changed)
+
+    def _change(self, seen: ConnectionRecord, changed: ConnectionRecord) -> bool:
+        key = _key(seen)
+        present = self._state.connections.get(key)
+        if present is None or (present.id, present.generation) != (seen.id, seen.generation):
+            return False
+        self._state.connections[key] = replace(changed, generation=self._next(key))
+        return True
+
     async def delete(self, record: ConnectionRecord, *, at: str, by: str) -> bool:
         self._next(_key(record))
         return self._state.connections.pop(_key(record), None) is not None
@@ -220,6 +256,93 @@ class MemoryConnections:
     def _next(self, key: ConnectionKey) -> int:
         self._state.connection_generations[key] = self._state.connection_generations.get(key, 0) + 1
         return self._state.connection_generations[key]
+
+
+class MemoryTestCredentials:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def save(self, record: TestCredentialsRecord) -> bool:
+        kept = self._state.test_credentials
+        for other in list(kept.values()):
+            if _place(other) == _place(record):
+                del kept[other.id]
+        if record.id in kept:
+            return False
+        kept[record.id] = record
+        return True
+
+    async def of(self, enterprise: str, person: str, *, connector: str | None, now: str) -> list[TestCredentialsRecord]:
+        return [
+            record
+            for record in reversed(self._state.test_credentials.values())
+            if (record.enterprise, record.person) == (enterprise, person)
+            and connector in {None, record.connector}
+            and record.expires_at > now
+        ]
+
+    async def find(self, enterprise: str, person: str, identifier: str, *, now: str) -> TestCredentialsRecord | None:
+        own = await self.of(enterprise, person, connector=None, now=now)
+        return next((record for record in own if record.id == identifier), None)
+
+    async def delete(self, enterprise: str, person: str, identifier: str, *, now: str) -> bool:
+        if await self.find(enterprise, person, identifier, now=now) is None:
+            return False
+        del self._state.test_credentials[identifier]
+        return True
+
+    async def sweep(self, now: str) -> int:
+        return self._drop([r.id for r in self._state.test_credentials.values() if r.expires_at <= now])
+
+    async def forget(self, kid: str) -> int:
+        return self._drop([r.id for r in self._state.test_credentials.values() if r.kid == kid])
+
+    def _drop(self, identifiers: list[str]) -> int:
+        for identifier in identifiers:
+            del self._state.test_credentials[identifier]
+        return len(identifiers)
+
+
+class MemoryKeys:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def use(self, kid: str) -> Retirement | None:
+        return self._state.keys.setdefault(kid, None)
+
+    async def hold(self, kid: str) -> Retirement | None:
+        return self._state.keys.setdefault(kid, None)
+
+    async def retire(self, kid: str, retirement: Retirement) -> None:
+        self._state.keys[kid] = retirement
+
+    async def uses(self) -> list[KeyUse]:
+        connections = list(self._state.connections.values())
+        sealed = {
+            "connections": [record.kid for record in connections],
+            "tokens": [record.token.kid for record in connections if record.token],
+            "test_credentials": [record.kid for record in self._state.test_credentials.values()],
+        }
+        kids = {kid for found in sealed.values() for kid in found if kid} | self._state.keys.keys()
+        return [self._use(kid, {name: found.count(kid) for name, found in sealed.items()}) for kid in sorted(kids)]
+
+    async def connections(self, kid: str, limit: int) -> list[ConnectionKey]:
+        return [
+            key
+            for key, record in sorted(self._state.connections.items())
+            if kid in {record.kid, record.token.kid if record.token else None}
+        ][:limit]
+
+    def _use(self, kid: str, counts: dict[str, int]) -> KeyUse:
+        retirement = self._state.keys.get(kid)
+        return KeyUse(
+            kid=kid,
+            connections=counts["connections"],
+            tokens=counts["tokens"],
+            test_credentials=counts["test_credentials"],
+            retired_at=retirement.at if retirement else None,
+            retired_by=retirement.by if retirement else None,
+        )
 
 
 class MemoryAudit:
@@ -290,3 +413,7 @@ class MemoryProjections:
 
 def _key(record: ConnectionRecord) -> ConnectionKey:
     return ConnectionKey(record.enterprise, record.connector, record.name)
+
+
+def _place(record: TestCredentialsRecord) -> tuple[str, str, str, str]:
+    return record.enterprise, record.person, record.connector, record.origin

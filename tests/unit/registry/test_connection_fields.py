@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from services.registry.domain.templates import require_valid
 from shared.contracts.errors import DibopError
 from tests.support.connectors import connection, document
 
-SEALED = {"api_key": "c2VhbGVk"}
+SEALED = {"api_key": base64.b64encode(bytes(48 + 12)).decode()}
+SHORT = {"api_key": base64.b64encode(bytes(48 + 11)).decode()}
 
 
 def refusal(**changes: Any) -> DibopError:
@@ -34,6 +36,7 @@ def test_required_fields_are_enough() -> None:
         ({"values": {"acount": "a-1"}}, "acount", "is not a credential field"),
         ({"masked": {"api_key": "tery", "account": "a-1"}}, "account", "has a masked tail"),
         ({"sealed": {"api_key": "not base64!"}}, "api_key", "is not base64"),
+        ({"sealed": SHORT}, "api_key", "fewer than 12 characters"),
         ({"kid": ""}, "kid", "is missing"),
     ],
 )
