@@ -23,6 +23,7 @@ from joserfc.jwk import Key
 from shared.security.principals.keys import PublicKeys
 from shared.tasks import end
 
+DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 REFRESH_SECONDS: Final = 300.0
 RENEW_PAUSE_SECONDS: Final = 10.0
 """How long after an unknown key nobody's unknown key has the issuer asked again."""
@@ -130,7 +131,7 @@ class IssuerKeys:
         return True
 
     async def _discover(self) -> str:
-        document = await self._get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
+        document = await self._get(f"{self._issuer.rstrip('/')}{DISCOVERY_PATH}")
         if not isinstance(document, dict) or document.get("issuer") != self._issuer:
             raise ValueError("the discovery document is another issuer's; DIBOP_TOKEN_ISSUER must match to the letter")
         url = document.get("jwks_uri")
