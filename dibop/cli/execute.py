@@ -1,10 +1,9 @@
-"""`dibop exec` and `dibop token`."""
+"""`dibop exec`."""
 
 from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,7 +21,6 @@ _TYPES_SECONDS = 5.0
 
 def register(app: typer.Typer) -> None:
     app.command("exec")(execute)
-    app.command()(token)
 
 
 def execute(
@@ -99,34 +97,6 @@ def execute(
         _print_for_people(result)
     if check_status and result.status_code >= 400:
         runner.fail()
-
-
-def token(home: options.Home = None, as_json: options.Json = False) -> None:
-    """Print the caller's token, for clients that send it themselves.
-
-    Example: `curl -H "Authorization: Bearer $(dibop token)" ...`
-    """
-    from dibop.admin import token_claims
-    from dibop.context import Context
-    from dibop.errors import ContextError
-
-    text = Context.load(home).token()
-    if not text:
-        raise ContextError("The context names no token_file.")
-    if not as_json:
-        sys.stdout.write(text + "\n")
-        return
-    claims = token_claims(text)
-    expires = claims.get("exp")
-    output.print_json(
-        {
-            "token": text,
-            "subject": claims.get("sub"),
-            "enterprise": claims.get("enterprise"),
-            "roles": claims.get("roles"),
-            "expires_at": datetime.fromtimestamp(expires, UTC).isoformat() if isinstance(expires, int) else None,
-        }
-    )
 
 
 async def _types(client: Client, connector: str, operation: str, version: str | None) -> dict[str, str]:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -238,10 +237,8 @@ async def test_settings_choose_where_keys_come_from(issuer: JwksServer, tokens: 
         "token_audience": AUDIENCE, "token_algorithms": "RS256", "token_enterprise_claim": "org",
         "token_roles_claim": "groups",
     }  # fmt: skip
-    for extra in (
-        {},
-        {"token_key_url": issuer.keys_url},
-    ):
+    choices: list[dict[str, Any]] = [{}, {"token_key_url": issuer.keys_url}]
+    for extra in choices:
         verifier = required_verifier(TokenSettings(token_issuer=issuer.address, **settings, **extra), "registry")
         await verifier.keys.start()
         assert verifier.verify(signed(issuer, issuer.keys[0])).enterprise == "acme"

@@ -15,7 +15,7 @@ from dibop.cli.up import command_line
 
 runner = CliRunner()
 COMMANDS = [
-    ["up"], ["down"], ["status"], ["migrate"], ["doctor"], ["exec"], ["token"],
+    ["up"], ["down"], ["status"], ["migrate"], ["doctor"], ["exec"], ["token"], ["token", "show"],
     ["connector", "validate"], ["connector", "apply"], ["connector", "list"], ["connector", "show"],
     ["connector", "test"], ["connector", "publish"], ["connector", "schema"],
     ["connection", "create"], ["connection", "list"], ["connection", "delete"],
