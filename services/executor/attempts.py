@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from time import monotonic
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -28,6 +28,8 @@ from services.executor.transport.interface import HttpRequest, HttpResponse, Tra
 from shared.contracts.errors import DibopError, ErrorCode
 from shared.contracts.execution import Attempt, RetryStopped
 
+_LAST: Final[frozenset[Repeat]] = frozenset({"never", "after-renewal"})
+"""What is not repeated by itself."""
 _STATUS_CLASSES: Final = tuple(f"{number}xx" for number in range(10))
 _STOPPED_BY: Final[Mapping[ErrorCode, RetryStopped]] = {
     "rate-limited": "rate-limited",
@@ -54,6 +56,18 @@ class Sent(msgspec.Struct, frozen=True, gc=False):
     retry_stopped: RetryStopped | None = None
 
 
+class Renewal(Protocol):
+    """What a request authenticates with, where that can be renewed."""
+
+    def expired(self, response: HttpResponse) -> bool:
+        """Whether `response` asks for a renewal, and one may help. It is asked of every response."""
+        ...
+
+    async def renew(self) -> HttpRequest | None:
+        """The request, authenticated anew; None where that cannot be."""
+        ...
+
+
 class Sender:
     """Sends requests through a transport, in turn with all others that go to the same external system."""
 
@@ -75,10 +89,12 @@ class Sender:
         limit: float | None,
         deadline: float,
         place: Place = NO_PLACE,
+        renewal: Renewal | None = None,
     ) -> Sent:
         """Send `request` until it is answered for good; without any response a DibopError with the attempts made.
 
-        `limit` is the request's own attempt timeout in seconds, `deadline` a time of `monotonic`.
+        `limit` is the request's own attempt timeout in seconds, `deadline` a time of `monotonic`. With `renewal`,
+        a response that asks for it is followed by one more attempt, which counts for no retry.
         """
         turn = Turn(
             self._guard,
@@ -89,7 +105,8 @@ class Sender:
             place=place,
             sleep=self._sleep,
         )
-        return await _Sending(self, turn, request, operation, limit=limit, deadline=deadline).run()
+        sending = _Sending(self, turn, request, operation, limit=limit, deadline=deadline, renewal=renewal)
+        return await sending.run()
 
 
 class _Ended(msgspec.Struct, frozen=True, gc=False):
@@ -112,6 +129,8 @@ class _Sending:
         "_deadline",
         "_limit",
         "_operation",
+        "_renewal",
+        "_renewals",
         "_request",
         "_sender",
         "_turn",
@@ -132,6 +151,7 @@ class _Sending:
         *,
         limit: float | None,
         deadline: float,
+        renewal: Renewal | None,
     ) -> None:
         self._sender = sender
         self._turn = turn
@@ -139,6 +159,8 @@ class _Sending:
         self._operation = operation
         self._limit = limit
         self._deadline = deadline
+        self._renewal = renewal
+        self._renewals = 0
         self._unknown = False
         self.attempts: list[Attempt] = []
         self.response: HttpResponse | None = None
@@ -157,6 +179,8 @@ class _Sending:
                 return self._finish(stopped, refusal.retry_after_ms)
             finally:
                 await self._turn.end()
+            if ended.repeat == "after-renewal" and await self._renew():
+                continue
             if ended.stopped is not None or not self._may_repeat(ended.repeat):
                 return self._finish(ended.stopped)
             stopped = await self._wait_to_repeat(ended)
@@ -205,6 +229,9 @@ class _Sending:
         status = response.status
         self._ended(begun, _STATUS_CLASSES[status // 100 % 10], status=status)
         self.response, self.asked_ms = response, retry_after_ms(response.headers)
+        if self._renewal is not None and self._renewal.expired(response) and not self._renewals:
+            await self._turn.report("success")
+            return _Ended("after-renewal")
         verdict = of_status(status, says_when=self.asked_ms is not None)
         if verdict.repeat == "never":
             await self._turn.report(verdict.effect)
@@ -238,14 +265,29 @@ class _Sending:
         self._turn.guard.counters.attempts[outcome] += 1
 
     def _delay(self) -> float:
-        return jittered_delay(self._operation.resilience, max(len(self.attempts), 1))
+        return jittered_delay(self._operation.resilience, max(self._tries, 1))
+
+    @property
+    def _tries(self) -> int:
+        """The attempts that count."""
+        return len(self.attempts) - self._renewals
+
+    async def _renew(self) -> bool:
+        renewed = await self._renewal.renew() if self._renewal is not None else None
+        if renewed is None:
+            return False
+        self._renewals += 1
+        self._request = renewed
+        return True
 
     def _may_repeat(self, repeat: Repeat) -> bool:
-        return repeat != "never" and (repeat != "if-idempotent" or self._operation.idempotent)
+        if repeat == "if-idempotent":
+            return self._operation.idempotent
+        return repeat not in _LAST
 
     async def _wait_to_repeat(self, ended: _Ended) -> RetryStopped | None:
         """Wait until the next attempt may ask for its turn; else say why there is none."""
-        if len(self.attempts) > self._operation.resilience.max_retries:
+        if self._tries > self._operation.resilience.max_retries:
             return "exhausted"
         if ended.opened:
             return "circuit-open"

@@ -12,7 +12,7 @@ from shared.contracts.errors import DibopError, ErrorCode, Outcome
 
 Effect = Literal["success", "failure", "neutral", "none"]
 """What an attempt says to the circuit; `none`: there was no attempt."""
-Repeat = Literal["never", "if-idempotent", "always", "after-cooldown"]
+Repeat = Literal["never", "if-idempotent", "always", "after-cooldown", "after-renewal"]
 
 _NEUTRAL_SECONDS: Final = 5.0
 """A timeout that the caller's deadline made shorter than this, and than half the attempt's, says nothing."""

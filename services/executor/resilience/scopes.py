@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from services.executor.domain.plan import OperationPlan
+from services.executor.domain.plan import OperationPlan, ResiliencePlan
 from services.executor.domain.scope import Scope
 from services.executor.resilience.types import Limits, ScopeKey
 from shared.contracts.subjects import health_key
@@ -26,7 +26,8 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     """What one operation of one connection is held to; the same for all of its requests.
 
     `circuit` is the operation's name where it has limits of its own, else empty; `connection` is then the connection's
-    scope. `slots` names the bulkhead; `health` is the key of the connection's health, empty where it has none.
+    scope. `slots` names the bulkhead; `health` is the key of the connection's health, empty where it has none. `part`
+    is what of the connector is held, where that is not its operations.
     """
 
     target: Scope
@@ -37,11 +38,14 @@ class Hold(msgspec.Struct, frozen=True, gc=False):
     connection: ScopeKey | None
     slots: str
     health: str = ""
+    part: str = ""
 
     @property
     def name(self) -> str:
         """What is held, as people know it."""
         connector = f"connector {self.target.connector!r}"
+        if self.part:
+            return f"{self.part} of {connector}"
         return f"operation {self.circuit!r} of {connector}" if self.circuit else connector
 
 
@@ -99,11 +103,34 @@ def hold_of(target: Scope, operation: OperationPlan, outer: OuterRates) -> Hold:
         target=target,
         circuit=operation.name if own else "",
         scope=_key(target, f"{_suffix(target)}:op:{operation.name}") if own else connection,
-        limits=Limits(rate, plan.circuit_breaker_threshold, round(plan.circuit_breaker_recovery_seconds * 1000)),
+        limits=_limits(plan, rate),
         outer=stacked,
         connection=connection if own else None,
         slots=connection.prefix,
         health=health_key(target.enterprise, target.connection) if target.connection and not target.draft else "",
+    )
+
+
+def token_hold(target: Scope, resilience: ResiliencePlan) -> Hold:
+    """What requests to the token endpoint of `target` are held to: apart from its operations, and from its health."""
+    scope = _key(target, f"{_suffix(target)}:oauth")
+    return Hold(
+        target=target,
+        circuit="",
+        scope=scope,
+        limits=_limits(resilience),
+        outer=(),
+        connection=None,
+        slots=scope.prefix,
+        part="the token endpoint",
+    )
+
+
+def _limits(plan: ResiliencePlan, rate: int | None = None) -> Limits:
+    return Limits(
+        plan.rate_limit_per_minute if rate is None else rate,
+        plan.circuit_breaker_threshold,
+        round(plan.circuit_breaker_recovery_seconds * 1000),
     )
 
 

@@ -1,0 +1,121 @@
+"""Refresh tokens where they last: at the registry, sealed, each write guarded by the generation that it replaces."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+import structlog
+from nats.errors import Error as NatsError
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+
+from services.executor.domain.oauth import REFRESH_TOKEN, TokenClient
+from services.executor.keys import Ring
+from services.executor.oauth.grants import RefreshToken, SupersededError
+from shared.contracts.commands import StoreToken, TokenStored
+from shared.contracts.errors import DibopError
+from shared.contracts.projections import ConnectionEntry, StoredToken
+from shared.contracts.subjects import connection_key
+
+KEPT_SECONDS: Final = 900.0
+"""How long a refresh token that cannot be stored is offered to the registry: it exists nowhere else."""
+_LONGEST_PAUSE: Final = 5.0
+_PASSING: Final = frozenset({"overloaded", "deadline-exceeded", "internal", "rate-limited"})
+
+_log = structlog.get_logger(__name__)
+
+
+class Entries(Protocol):
+    """The connections as the bucket has them now."""
+
+    async def read(self, key: str) -> ConnectionEntry | None: ...
+
+
+class Registry(Protocol):
+    """Whoever stores refresh tokens for good."""
+
+    async def store_token(self, enterprise: str, command: StoreToken) -> TokenStored: ...
+
+
+class StoredRefreshTokens:
+    """`RefreshTokens` of connections."""
+
+    def __init__(self, entries: Entries, registry: Registry, ring: Ring | None) -> None:
+        self._entries = entries
+        self._registry = registry
+        self._ring = ring
+
+    async def latest(self, client: TokenClient) -> RefreshToken | None:
+        stored = await self._stored(client)
+        if stored is None or self._ring is None:
+            return None
+        opened = self._ring.open(stored.sealed, client.context.for_field(REFRESH_TOKEN), stored.kid)
+        return RefreshToken(opened, stored.generation)
+
+    async def store(self, client: TokenClient, value: str, *, expected: int, scopes: str | None = None) -> int:
+        """See `RefreshTokens.store`. It is repeated for 15 minutes where the registry is away."""
+        if self._ring is None:
+            raise _no_key()
+        key, scope = self._ring.sealing_key, client.scope
+        command = StoreToken(
+            connector=scope.connector,
+            name=scope.name,
+            id=scope.connection or "",
+            expected=expected,
+            kid=key.kid,
+            sealed=key.seal(value, client.context.for_field(REFRESH_TOKEN)),
+            scopes=scopes,
+        )
+        try:
+            async for attempt in AsyncRetrying(
+                retry=retry_if_exception(_is_passing),
+                wait=wait_exponential_jitter(multiplier=0.1, max=_LONGEST_PAUSE, jitter=0.1),
+                stop=stop_after_delay(KEPT_SECONDS),
+                reraise=True,
+            ):
+                with attempt:
+                    return (await self._registry.store_token(scope.enterprise, command)).generation
+        except DibopError as error:
+            if error.code != "conflict":
+                _log.error("A refresh token could not be stored, and is lost", client=client.key, reason=error.detail)
+                raise
+            return await self._settled(client, command, error)
+        raise RuntimeError("storing ended without an outcome")
+
+    async def _settled(self, client: TokenClient, command: StoreToken, error: DibopError) -> int:
+        """The generation, where the one that is stored by now is ours after all: its answer was lost."""
+        stored = await self._stored(client)
+        if stored is not None and stored.sealed == command.sealed:
+            return stored.generation
+        raise SupersededError from error
+
+    async def _stored(self, client: TokenClient) -> StoredToken | None:
+        """The token of this very connection; `conflict` where that has other credentials by now, or is gone."""
+        scope = client.scope
+        try:
+            entry = await self._entries.read(connection_key(scope.enterprise, scope.connector, scope.name))
+        except (NatsError, OSError, TimeoutError) as error:
+            raise DibopError(
+                "internal",
+                "The connection's entry could not be read, so its token was not renewed and nothing was sent. "
+                "Repeat in a moment.",
+                outcome="not_sent",
+            ) from error
+        if entry is None or entry.id != scope.connection or entry.credentials != client.credentials:
+            raise DibopError(
+                "conflict",
+                f"The connection {scope.name!r} to connector {scope.connector!r} was changed while its token was "
+                "renewed. Nothing was sent; repeat the request.",
+                outcome="not_sent",
+            )
+        return entry.token
+
+
+def _is_passing(error: BaseException) -> bool:
+    return isinstance(error, OSError) or (isinstance(error, DibopError) and error.code in _PASSING)
+
+
+def _no_key() -> DibopError:
+    return DibopError(
+        "credentials-rejected",
+        "This executor holds no key to seal tokens with. Have its operator set DIBOP_SEAL_KEYRING_FILE.",
+    )

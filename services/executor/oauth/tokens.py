@@ -1,0 +1,316 @@
+"""Access tokens of this worker's connections: at hand, or on the way, asked for once however many want them.
+
+A token that is good is answered from memory at once. Where there is none, all who want it wait for one flight: it takes
+the token that another worker has left in Redis, or the lock on asking for one, or waits for whoever has the lock.
+Without Redis the flight asks by itself. A token that nears its end is renewed by a flight that nobody waits for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Final, Protocol
+
+import structlog
+
+from services.executor.domain.oauth import AccessToken, TokenClient, spans
+from services.executor.domain.timing import deadline_passed
+from services.executor.oauth.answers import Granted, RefusedError
+from services.executor.oauth.counters import OAuthCounters
+from services.executor.oauth.shared import LEASE_MS, Found, Lock, Refusal, SharedTokens
+from services.executor.resilience.types import StateUnavailableError
+from shared.contracts.errors import DibopError
+from shared.contracts.template import origin_of
+from shared.tasks import end
+
+FLIGHT_SECONDS: Final = 45.0
+"""What a flight may take until it has a token: a wait for another worker, a token request with its repeats."""
+REFUSED_MS: Final = 30_000
+"""How long a refused client is not asked for again: rotated credentials are another client."""
+VAIN_SECONDS: Final = 30.0
+"""How long a renewed token that was turned down at once is not renewed again for that."""
+_LOOK_SECONDS: Final = 0.05
+_EARLY_PAUSE: Final = 1.0
+_FAILED_PAUSE: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Grants(Protocol):
+    """Whoever asks the token endpoint."""
+
+    async def grant(self, client: TokenClient, *, deadline: float) -> tuple[Granted, int]:
+        """What is granted, and the generation of the refresh token that is stored by then, 0 without one.
+
+        Raises RefusedError and DibopError.
+        """
+        ...
+
+
+class Watcher(Protocol):
+    """Whoever wants to know how connections do with their token endpoints. Nothing here may wait."""
+
+    def refused(self, client: TokenClient, error: str) -> None: ...
+
+    def granted(self, client: TokenClient) -> None: ...
+
+
+class Tokens:
+    """One for a worker. It keeps at most `size` tokens."""
+
+    def __init__(
+        self,
+        shared: SharedTokens,
+        grants: Grants,
+        watcher: Watcher,
+        counters: OAuthCounters,
+        *,
+        size: int = 4096,
+    ) -> None:
+        self._shared = shared
+        self._grants = grants
+        self._watcher = watcher
+        self.counters = counters
+        self._size = size
+        self._held: OrderedDict[str, AccessToken] = OrderedDict()
+        self._flights: dict[str, asyncio.Task[AccessToken | None]] = {}
+        self._refused: dict[str, tuple[float, int, DibopError]] = {}
+        self._vain: dict[str, float] = {}
+        self._rested: dict[str, float] = {}
+
+    def ready(self, client: TokenClient) -> AccessToken | None:
+        """The token that is at hand; one that nears its end is renewed meanwhile."""
+        token = self._held.get(client.key)
+        if token is None or token.generation < client.generation:
+            return None
+        now = monotonic()
+        if now < token.renew_at:
+            return token
+        if now >= token.until:
+            return None
+        if client.key not in self._flights and now >= self._rested.get(client.key, 0.0):
+            self.counters.early += 1
+            self._rested[client.key] = now + _EARLY_PAUSE
+            self._start(client, token.id, waits=False)
+        return token
+
+    async def obtain(self, client: TokenClient, deadline: float) -> AccessToken:
+        """The token at hand, else one that is got by `deadline`, a time of `monotonic`.
+
+        Raises `credentials-rejected` where the endpoint refuses the client, and what a request can end in otherwise.
+        """
+        return self.ready(client) or await self._wanted(client, "", deadline)
+
+    async def renew(self, client: TokenClient, used: AccessToken, deadline: float) -> AccessToken:
+        """Another token than `used`, which the external system did not take. Raises as `obtain`."""
+        token = self.ready(client)
+        if token is not None and token.id != used.id:
+            return token
+        self.counters.forced += 1
+        return await self._wanted(client, used.id, deadline)
+
+    def keep(self, client: TokenClient, token: AccessToken) -> None:
+        """Have `token` at hand from now on."""
+        key = client.key
+        self._held[key] = token
+        self._held.move_to_end(key)
+        self._refused.pop(key, None)
+        while len(self._held) > self._size:
+            old, _ = self._held.popitem(last=False)
+            self._vain.pop(old, None)
+            self._rested.pop(old, None)
+
+    def in_vain(self, client: TokenClient) -> None:
+        """A token that was renewed just now was turned down as well: to renew it again would not help."""
+        self._vain[client.key] = monotonic() + VAIN_SECONDS
+
+    def is_vain(self, client: TokenClient) -> bool:
+        return monotonic() < self._vain.get(client.key, 0.0)
+
+    async def stop(self, seconds: float) -> None:
+        """Let flights come to their end within `seconds`, since a refresh token may be on its way; then end them."""
+        if self._flights:
+            await asyncio.wait(self._flights.values(), timeout=seconds)
+        await end(*self._flights.values())
+        await self._shared.close()
+
+    async def _wanted(self, client: TokenClient, stale: str, deadline: float) -> AccessToken:
+        self.counters.waited += 1
+        try:
+            async with asyncio.timeout(deadline - monotonic()) as limit:
+                while True:
+                    self._check_refused(client)
+                    flight = self._flights.get(client.key) or self._start(client, stale, waits=True)
+                    token = await _outcome(flight)
+                    if token is not None and token.id != stale and token.generation >= client.generation:
+                        return token
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise deadline_passed() from None
+
+    def _check_refused(self, client: TokenClient) -> None:
+        until, generation, error = self._refused.get(client.key, (0.0, 0, None))
+        if error is not None and monotonic() < until and generation >= client.generation:
+            raise _again(error)
+
+    def _start(self, client: TokenClient, stale: str, *, waits: bool) -> asyncio.Task[AccessToken | None]:
+        flight = asyncio.create_task(self._fly(client, stale, waits=waits))
+        self._flights[client.key] = flight
+        flight.add_done_callback(_retrieve)
+        return flight
+
+    async def _fly(self, client: TokenClient, stale: str, *, waits: bool) -> AccessToken | None:
+        """A token; None where it was not worth waiting for."""
+        try:
+            token = await self._find(client, stale, waits=waits)
+        except DibopError as error:
+            if not waits:
+                self._rested[client.key] = monotonic() + _FAILED_PAUSE
+                _log.warning("A token could not be renewed before its end", client=client.key, reason=error.detail)
+            raise
+        finally:
+            del self._flights[client.key]
+        if token is not None:
+            self.keep(client, token)
+        return token
+
+    async def _find(self, client: TokenClient, stale: str, *, waits: bool) -> AccessToken | None:
+        holder, end_at = secrets.token_hex(8), monotonic() + FLIGHT_SECONDS
+        while True:
+            try:
+                found: Found = await self._shared.take(
+                    client, stale=stale, generation=client.generation, holder=holder, now=monotonic()
+                )
+            except StateUnavailableError as error:
+                _log.warning("A token is asked for without Redis", client=client.key, reason=str(error))
+                self.counters.alone += 1
+                return await self._ask(client, None, end_at)
+            if isinstance(found, AccessToken):
+                self.counters.adopted += 1
+                return found
+            if isinstance(found, Refusal):
+                raise self._refusal(client, found)
+            if isinstance(found, Lock):
+                return await self._ask(client, found, end_at)
+            if not waits:
+                return None
+            if monotonic() >= end_at:
+                raise _nobody_brought_one(client)
+            await asyncio.sleep(min(_LOOK_SECONDS, max(found.left_ms, 1) / 1000))
+
+    async def _ask(self, client: TokenClient, lock: Lock | None, end_at: float) -> AccessToken:
+        """A token from the endpoint, left for all where Redis is there."""
+        asked = monotonic()
+        try:
+            async with self._keeping(client, lock):
+                granted, generation = await self._grants.grant(client, deadline=end_at)
+        except RefusedError as error:
+            self.counters.refused += 1
+            refusal = Refusal(error.error, error.description)
+            self._watcher.refused(client, error.error)
+            await self._leave(client, lock, refusal)
+            raise self._refusal(client, refusal) from None
+        except BaseException:
+            self.counters.failed += 1
+            await self._leave(client, lock, None)
+            raise
+        renew_after, usable_for = spans(granted.lifetime)
+        token = AccessToken(
+            secrets.token_hex(8), granted.access_token, generation, asked, asked + renew_after, asked + usable_for
+        )
+        self._watcher.granted(client)
+        await self._leave(client, lock, token)
+        return token
+
+    async def _leave(self, client: TokenClient, lock: Lock | None, what: AccessToken | Refusal | None) -> None:
+        if lock is None:
+            return
+        try:
+            if isinstance(what, AccessToken):
+                kept = await self._shared.leave_token(client, lock, what, monotonic())
+            elif what is not None:
+                kept = await self._shared.leave_refusal(client, lock, what, client.generation, REFUSED_MS)
+            else:
+                kept = await self._shared.leave(client, lock)
+        except StateUnavailableError as error:
+            _log.warning("A token could not be left for other workers", client=client.key, reason=str(error))
+            return
+        if not kept:
+            self.counters.late += 1
+            _log.warning("A token came after its lock had ended; other workers do not get it", client=client.key)
+
+    @asynccontextmanager
+    async def _keeping(self, client: TokenClient, lock: Lock | None) -> AsyncIterator[None]:
+        """Hold the lock for as long as the block takes."""
+        if lock is None:
+            yield
+            return
+        keeper = asyncio.create_task(self._keep_lock(client, lock))
+        try:
+            yield
+        finally:
+            await end(keeper)
+
+    async def _keep_lock(self, client: TokenClient, lock: Lock) -> None:
+        while True:
+            await asyncio.sleep(LEASE_MS / 3000)
+            try:
+                if not await self._shared.keep_lock(client, lock):
+                    return
+            except StateUnavailableError:
+                continue
+
+    def _refusal(self, client: TokenClient, refusal: Refusal) -> DibopError:
+        error = refused_error(client, refusal)
+        if len(self._refused) > self._size:
+            self._refused.clear()
+        self._refused[client.key] = (monotonic() + REFUSED_MS / 1000, client.generation, error)
+        return error
+
+
+def refused_error(client: TokenClient, refusal: Refusal) -> DibopError:
+    """The error of requests whose connection is refused by its token endpoint."""
+    said = f"{refusal.error}: {refusal.description}" if refusal.description else refusal.error
+    mend = (
+        "Authorize the connection again, or rotate its credentials."
+        if client.grant == "authorization_code"
+        else "Rotate the connection's credentials, or have the endpoint's operator look at the client."
+    )
+    return DibopError(
+        "credentials-rejected",
+        f"The token endpoint at {origin_of(client.token_url)} refuses the connection ({said.rstrip('.')}). {mend}",
+        outcome="not_sent",
+    )
+
+
+def _nobody_brought_one(client: TokenClient) -> DibopError:
+    return DibopError(
+        "upstream-unreachable",
+        f"Another worker has asked {origin_of(client.token_url)} for an access token for {FLIGHT_SECONDS:g} s and got "
+        "none yet. The operation itself was not sent. Repeat in a moment.",
+        outcome="not_sent",
+    )
+
+
+async def _outcome(flight: asyncio.Task[AccessToken | None]) -> AccessToken | None:
+    """What the flight ends in. One caller's deadline must not end it, since others wait for it as well."""
+    try:
+        return await asyncio.shield(flight)
+    except DibopError as error:
+        raise _again(error) from error
+
+
+def _again(error: DibopError) -> DibopError:
+    """The same error for one more request."""
+    return DibopError(error.code, error.detail, retry_after_ms=error.retry_after_ms, outcome=error.outcome)
+
+
+def _retrieve(flight: asyncio.Task[AccessToken | None]) -> None:
+    """Mark the outcome as seen: every waiter may have left before the flight ended."""
+    if not flight.cancelled():
+        flight.exception()
