@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +14,10 @@ from dibop.values import assign
 from shared.contracts.commands import DraftSaved
 from shared.contracts.names import PLATFORM
 from shared.contracts.template import PartName, Problem, Source, SourceError, Template, check, check_part, parse_source
+from shared.contracts.template.data_urls import MAX_ICON_BYTES, ImageType, data_url, is_data_url
+from shared.contracts.template.problems import located
 
-_ICON_TYPES: Final = {".png": "image/png", ".svg": "image/svg+xml"}
-_MAX_ICON_BYTES: Final = 256 * 1024
+_ICON_TYPES: Final[dict[str, ImageType]] = {".png": "image/png", ".svg": "image/svg+xml"}
 
 Owner = Literal["platform", "enterprise"]
 
@@ -65,7 +65,8 @@ def read_template(path: Path, *, assignments: Sequence[str] = (), part: PartName
                 raise InvalidRequestError("invalid-request", f"--set cannot be applied: {error}.") from error
         icon_problems = _take_in_icon(document, path, source)
     report = check_part(part, document, position=source.position) if part else check(document, position=source.position)
-    errors = [*icon_problems, *report.errors] if icon_problems else report.errors
+    errors = [*icon_problems, *report.errors]
+    errors += located(_unsafe_icon(document, errors), source.position)
     return TemplateFile(path, document, None if errors else report.template, errors, report.warnings)
 
 
@@ -137,7 +138,18 @@ def _take_in_icon(document: dict[str, Any], path: Path, source: Source) -> list[
         content = file.read_bytes()
     except OSError as error:
         return problem(f"The icon {icon!r} cannot be read: {error.strerror}.", "Put the file beside the template.")
-    if len(content) > _MAX_ICON_BYTES:
-        return problem(f"The icon has {len(content):,} bytes.", f"At most {_MAX_ICON_BYTES:,} are allowed.")
-    document["icon"] = f"data:{media_type};base64,{base64.b64encode(content).decode()}"
+    if len(content) > MAX_ICON_BYTES:
+        return problem(f"The icon has {len(content):,} bytes.", f"At most {MAX_ICON_BYTES:,} are allowed.")
+    document["icon"] = data_url(media_type, content)
     return []
+
+
+def _unsafe_icon(document: Any, errors: Sequence[Problem]) -> list[Problem]:
+    """What the registry would refuse of an icon that begins like an image, where the rules say nothing of it."""
+    icon = document.get("icon") if isinstance(document, dict) else None
+    if not isinstance(icon, str) or not is_data_url(icon) or any(problem.path == "/icon" for problem in errors):
+        return []
+    from shared.contracts.icons import with_clean_icon
+
+    _, problem = with_clean_icon(document)
+    return [problem] if problem else []

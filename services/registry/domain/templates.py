@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from shared.contracts.commands import TemplateProblem
+from shared.contracts import icons
+from shared.contracts.commands import SaveDraft, TemplateProblem
 from shared.contracts.errors import DibopError
 from shared.contracts.template import (
     MAX_TEMPLATE_BYTES,
@@ -33,6 +34,18 @@ def digest(slug: str, document: dict[str, Any]) -> str:
     if len(content) > MAX_TEMPLATE_BYTES:
         raise _cannot_be_saved(slug, [too_large(len(content))])
     return document_digest(document)
+
+
+def with_clean_icon(command: SaveDraft) -> SaveDraft:
+    """The command with the icon of its document as it may be stored; `invalid-template` where it is no image."""
+    document, problem = icons.with_clean_icon(command.document)
+    if problem is not None:
+        raise DibopError(
+            "invalid-template",
+            f"The draft {command.slug!r} was not saved: {problem.problem} {problem.mend}",
+            errors=[problem.as_dict()],
+        )
+    return command.model_copy(update={"document": document})
 
 
 def review(slug: str, document: dict[str, Any]) -> tuple[list[TemplateProblem], list[TemplateProblem]]:

@@ -12,7 +12,7 @@ import structlog
 
 from services.registry.domain.drafts import Revision, changes, headline, stale_save
 from services.registry.domain.templates import digest as digest_of
-from services.registry.domain.templates import require_valid, review, shown
+from services.registry.domain.templates import require_valid, review, shown, with_clean_icon
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit, sees_drafts
 from services.registry.handlers.ports import Caller, Document, DraftState, Projections, Store, Work
@@ -33,9 +33,11 @@ async def save(store: Store, caller: Caller, command: SaveDraft) -> DraftSaved:
     """Save a draft as its next revision. A document with errors is saved too; they come back in the answer.
 
     `conflict` where the author started from another revision than the current one. The very document that is
-    current is no change, whatever revision the author started from.
+    current is no change, whatever revision the author started from. The icon is stored clean; `invalid-template`
+    where it cannot be, since what is no image is never kept.
     """
     admit(caller, Action.EDIT_DRAFT)
+    command = await asyncio.to_thread(with_clean_icon, command)
     digest = await asyncio.to_thread(digest_of, command.slug, command.document)
     errors, warnings = await asyncio.to_thread(review, command.slug, command.document)
     async with store.write() as work:

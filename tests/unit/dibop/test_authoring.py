@@ -100,6 +100,26 @@ def test_an_icon_that_cannot_be_taken_in_is_a_problem_at_its_line(tmp_path: Path
     assert file.errors[0].line == 10
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("icon.png", PNG[:40], "cut off"),
+        ("icon.png", b"GIF89a", "not what it says"),
+        ("icon.svg", b"<svg><script>alert(1)</script></svg>", "first element"),
+        ("icon.svg", b"<svg", "not what it says"),
+        ("icon.png", PNG + b"x" * 300_000, "300,070 bytes"),
+    ],
+)
+def test_an_icon_that_the_registry_would_refuse_is_a_problem_at_its_line(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+
+    file = read_template(write(tmp_path, TEMPLATE + f"icon: {name}\n"))
+
+    assert [(problem.path, problem.line, says in problem.problem) for problem in file.errors] == [("/icon", 10, True)]
+
+
 def test_a_part_is_checked_by_itself(tmp_path: Path) -> None:
     path = tmp_path / "auth.yaml"
     path.write_text("auth_type: api_key\nheader_name: X-Key\n")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+from typing import Any
+from urllib.parse import quote
+
 import pytest
 
 from services.registry.handlers import drafts, versions
@@ -187,3 +191,35 @@ async def test_reserved_names_are_no_enterprises(store: MemoryStore) -> None:
         await drafts.save(store, caller("ada", "svc", Role.ENTERPRISE_ADMIN_SDK), FIRST)
 
     assert refused.value.code == "invalid-request"
+
+
+DRAWING = '<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0" {}></path></svg>'
+
+
+def with_icon(text: str) -> dict[str, Any]:
+    return document(icon="data:image/svg+xml," + quote(text))
+
+
+async def test_an_icon_is_stored_clean_and_saving_the_same_file_again_is_no_change(
+    store: MemoryStore, author: Caller
+) -> None:
+    command = SaveDraft(slug="weather", document=with_icon(DRAWING.format('onload="alert(1)"')))
+
+    saved = await drafts.save(store, author, command)
+    again = await drafts.save(store, author, command)
+
+    kept = (await drafts.get(store, author, GetDraft(slug="weather"))).document
+    image = base64.b64decode(kept["icon"].partition(",")[2])
+    assert b"<path" in image
+    assert b"alert" not in image
+    assert saved.digest == document_digest(kept)
+    assert (again.revision, again.changed) == (1, False)
+
+
+async def test_what_is_no_image_is_never_stored(store: MemoryStore, author: Caller) -> None:
+    with pytest.raises(DibopError) as refused:
+        await drafts.save(store, author, SaveDraft(slug="weather", document=with_icon("<svg><script/>")))
+
+    assert refused.value.code == "invalid-template"
+    assert [entry["path"] for entry in refused.value.errors] == ["/icon"]
+    assert store.state.audit == []

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from collections.abc import Iterator
 from typing import Final
-from urllib.parse import unquote_to_bytes
 
 from shared.contracts.template.address import PLACEHOLDER, AddressError, parse_base_url, parse_fixed_url
+from shared.contracts.template.data_urls import IconError, is_data_url, read_image
 from shared.contracts.template.node import Node
-from shared.contracts.template.problems import Problem, one_of, shown
+from shared.contracts.template.problems import Problem, shown
 from shared.contracts.template.rules.auth import sensitive_names, written_fields
 from shared.contracts.template.slugs import slugify
 
-MAX_ICON_BYTES: Final = 256 * 1024
-PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_DATA_URL: Final = re.compile(
-    r"data:(?P<type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),(?P<data>.*)\Z", re.DOTALL | re.IGNORECASE
-)
 _FILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,126}\.(?:png|svg)\Z", re.IGNORECASE)
-_SVG_START: Final = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<svg[\s>/]", re.DOTALL)
 
 
 def slug_can_be_made(document: Node) -> Iterator[Problem]:
@@ -77,7 +69,7 @@ def icon_is_an_image(document: Node) -> Iterator[Problem]:
     icon = document.text("icon")
     if icon is None:
         return
-    problem = _data_url_problem(icon) if icon[:5].lower() == "data:" else _file_name_problem(icon)
+    problem = _data_url_problem(icon) if is_data_url(icon) else _file_name_problem(icon)
     if problem:
         yield Problem(document.at("icon"), *problem)
 
@@ -101,27 +93,8 @@ def _file_name_problem(icon: str) -> tuple[str, str] | None:
 
 
 def _data_url_problem(icon: str) -> tuple[str, str] | None:
-    match = _DATA_URL.match(icon)
-    kinds = {"image/png": _is_png, "image/svg+xml": _is_svg}
-    if match is None or match["type"].lower() not in kinds:
-        return "The icon is not a PNG or SVG image.", f"Use data:{one_of(sorted(kinds))};base64,..."
     try:
-        if match["parameters"].lower().endswith(";base64"):
-            image = base64.b64decode("".join(match["data"].split()), validate=True)
-        else:
-            image = unquote_to_bytes(match["data"])
-    except (binascii.Error, ValueError):
-        return "The icon's base64 is broken.", "Encode the file again."
-    if len(image) > MAX_ICON_BYTES:
-        return f"The icon is {len(image):,} bytes large.", f"Make it at most {MAX_ICON_BYTES:,} bytes; 64x64 is enough."
-    if not kinds[match["type"].lower()](image):
-        return f"The icon is not what it says: {match['type'].lower()}.", "Correct the type, or encode the right file."
+        read_image(icon)
+    except IconError as error:
+        return error.problem, error.mend
     return None
-
-
-def _is_png(image: bytes) -> bool:
-    return image.startswith(PNG_SIGNATURE)
-
-
-def _is_svg(image: bytes) -> bool:
-    return _SVG_START.match(image[:65_536]) is not None
