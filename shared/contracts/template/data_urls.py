@@ -19,8 +19,9 @@ _DATA_URL: Final = re.compile(
     r"data:(?P<type>[^;,]*)(?P<parameters>(?:;[^;,]*)*),(?P<data>.*)\Z", re.DOTALL | re.IGNORECASE
 )
 _SVG_START: Final = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*(?:<!DOCTYPE\b|<svg[\s>/])", re.DOTALL
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?>(?>\s*<!--.*?-->)*\s*)(?:<!DOCTYPE\b|<svg[\s>/])", re.DOTALL
 )
+"""Atomic groups, since comments could be taken for one another in endlessly many ways."""
 
 
 class IconError(ValueError):

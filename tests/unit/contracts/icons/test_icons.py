@@ -59,6 +59,8 @@ def test_what_is_no_data_url_is_left_to_the_rules(icon: Any) -> None:
         (url("image/png", b"\x89PNG\r\n\x1a\n" + b"x" * 10_000_000), "10,000,008 bytes large"),
         (url("image/svg+xml", svg("<g/>" * 70_000)), "bytes large"),
         ("data:image/png;base64,%%%", "base64 is broken"),
+        (url("image/svg+xml", b"<!---->" * 9000 + b"x"), "not what it says"),
+        (url("image/svg+xml", b"<!--" * 16_000), "not what it says"),
     ],
 )
 def test_what_is_no_icon_is_refused_with_its_place(icon: str, says: str) -> None:
