@@ -6,17 +6,17 @@ from collections.abc import Mapping
 
 from shared.contracts.errors import DibopError
 from shared.contracts.template import fill_base_url
-from shared.contracts.template.address import AddressError, parse_address
+from shared.contracts.template.address import AddressError, parse_base_url
 
 
 def base_of(base_url: str, values: Mapping[str, str]) -> str:
     """`base_url` with its placeholders filled.
 
-    Templates are checked before they are stored, so a host that can be read in more than one way comes from
+    Templates are checked before they are stored, so a base_url that can be read in more than one way comes from
     elsewhere: `egress-denied`, as for every address that is not clearly one that may be connected to.
     """
     try:
-        parse_address(base_url)
+        parse_base_url(base_url)
     except AddressError as error:
         raise DibopError(
             "egress-denied", f"The connector's base_url names no address to connect to. {error}", outcome="not_sent"

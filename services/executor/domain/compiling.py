@@ -109,6 +109,8 @@ def _oauth(template: Template) -> OAuthPlan:
 
 
 def _operation(operation: Operation, template: Template, shared: ResiliencePlan, alike: Alike) -> OperationPlan:
+    if not operation.path.startswith("/"):
+        raise _other_host(operation)
     pieces = _PLACEHOLDER.split(operation.path)
     schema = operation.response_schema
     override = operation.resilience
@@ -127,6 +129,16 @@ def _operation(operation: Operation, template: Template, shared: ResiliencePlan,
         scoped=not own.isdisjoint(_SHARED_STATE),
         rated="rate_limit_per_minute" in own,
         sensitive=tuple(intern(parameter.name) for parameter in operation.parameters if parameter.sensitive),
+    )
+
+
+def _other_host(operation: Operation) -> DibopError:
+    """What is written right behind a host changes it. No template that was checked has such a path."""
+    return DibopError(
+        "egress-denied",
+        f"The path of operation {operation.operation!r} does not start with a slash, so requests would go to "
+        "another host. Publish a corrected version.",
+        outcome="not_sent",
     )
 
 

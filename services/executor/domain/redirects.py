@@ -24,14 +24,14 @@ def redirected(request: HttpRequest, response: HttpResponse) -> HttpRequest | No
     if response.status not in _STATUSES or request.method != "GET":
         return None
     location = response.headers.get("location", "").strip()
-    if not _ENCODED.match(location):
+    if not _ENCODED.match(location) or "\\" in location:
         return None
     try:
         target = urlsplit(urljoin(request.url, location))
         same = _origin(target) == _origin(urlsplit(request.url))
     except ValueError:
         return None
-    if not same or "@" in target.netloc or "\\" in target.netloc:
+    if not same or "@" in target.netloc:
         return None
     return msgspec.structs.replace(request, url=target._replace(fragment="").geturl())
 

@@ -11,6 +11,8 @@ import pytest
 from services.executor.domain.compiling import compile_document
 from services.executor.domain.plan import AuthPlan, ConnectorPlan, ExpiredPlan, OAuthPlan, OperationPlan
 from shared.contracts.errors import DibopError
+from shared.contracts.template import canonical_json
+from tests.unit.executor.conftest import template
 
 Plan = Callable[..., ConnectorPlan]
 Operation = Callable[..., OperationPlan]
@@ -189,3 +191,11 @@ def test_what_a_token_endpoint_is_asked_is_settled(plan: Plan) -> None:
             expired=ExpiredPlan((403,), ("error", "code"), ("EXPIRED", 190)),
         ),
     )
+
+
+@pytest.mark.parametrize("path", [".evil.test/x", "@evil.test/x", ":81/x", "{x}/y"])
+def test_no_path_changes_the_host(path: str) -> None:
+    document = template({"operation": "run", "method": "GET", "path": path})
+    with pytest.raises(DibopError, match="another host") as caught:
+        compile_document(canonical_json(document))
+    assert caught.value.code == "egress-denied"

@@ -74,6 +74,9 @@ SPECIAL = [
     ("fec0::1", "private"),
     ("ff02::1", "multicast"),
     ("ff0e::1", "multicast"),
+    ("2620:0:2d0::5efe:10.0.0.1", "private"),
+    ("2620:0:2d0::200:5efe:127.0.0.1", "loopback"),
+    ("2606:4700::1111%eth0", "zone"),
 ]
 
 PUBLIC = [
@@ -96,6 +99,7 @@ PUBLIC = [
     "::ffff:8.8.8.8",
     "64:ff9b::8.8.8.8",
     "2002:808:808::1",
+    "2620:0:2d0::5efe:8.8.8.8",
 ]
 
 SPELLINGS = [
@@ -197,6 +201,9 @@ def test_an_empty_allow_list_allows_nothing_special() -> None:
         "*.corp:80",
         "http://host:80",
         "[host]:80:",
+        "[fe80::1%eth0]:80",
+        "[::1:80",
+        "host%2e:80",
         "host name:80",
     ],
 )

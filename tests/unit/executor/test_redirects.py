@@ -38,6 +38,8 @@ def test_a_redirect_within_the_origin_is_followed(location: str, url: str, statu
         "//evil.example/c",
         "https://ada@api.example.com/c",
         "https://api.example.com\\@evil.example/c",
+        "\\\\evil.example/c",
+        "/\\evil.example/c",
         "https://[bad/c",
         "https://api.example.com:port/c",
         "/with space",
