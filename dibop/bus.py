@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
@@ -27,6 +26,7 @@ from dibop.errors import (
 )
 from shared.contracts.errors import ERROR_CODE_HEADER
 from shared.contracts.execution import AUTHORIZATION_HEADER, REQUEST_ID_HEADER
+from shared.messaging.tls import TlsClient, TlsFilesError, tls_options
 
 _RECONNECT_WAIT_SECONDS: Final = 0.25
 _REFUSED: Final = "permissions violation"
@@ -38,7 +38,7 @@ class Bus:
     def __init__(self, context: Context, *, name: str) -> None:
         self.context = context
         self._name = name
-        self._nats = NatsClient()
+        self._nats = TlsClient()
         self._last_error = ""
         self._given_up = False
         self._refusals: list[str] = []
@@ -49,14 +49,20 @@ class Bus:
 
     async def open(self, timeout: float) -> None:  # noqa: ASYNC109  # it ends in our own error, not in asyncio's
         """Connect within `timeout` seconds, or raise BusUnreachableError with the last reason."""
+        context = self.context
+        try:
+            tls = tls_options(context.nats_url, context.nats_tls_ca, context.nats_tls_cert, context.nats_tls_key)
+        except TlsFilesError as error:
+            raise BusUnreachableError(f"{error} They are named in the context file.") from error
         attempt = self._nats.connect(
-            servers=[url.strip() for url in self.context.nats_url.split(",")],
+            servers=[url.strip() for url in context.nats_url.split(",")],
             name=self._name,
             error_cb=self._on_error,
             max_reconnect_attempts=-1,
             reconnect_time_wait=_RECONNECT_WAIT_SECONDS,  # type: ignore[arg-type]  # seconds, fractions work
-            inbox_prefix=self.context.nats_inbox_prefix,
-            user_credentials=None if self.context.nats_creds is None else str(self.context.nats_creds),
+            inbox_prefix=context.nats_inbox_prefix,
+            user_credentials=None if context.nats_creds is None else str(context.nats_creds),
+            **tls,
         )
         giving_up = asyncio.get_running_loop().call_later(timeout, self._give_up)
         try:

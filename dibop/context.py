@@ -14,21 +14,31 @@ from dibop.errors import ContextError
 HOME_VARIABLE: Final = "DIBOP_HOME"
 DEFAULT_HOME: Final = ".dibop"
 FILE_NAME: Final = "context.json"
-_PATHS: Final = frozenset({"nats_creds", "token_file", "seal_key_file"})
+_PATHS: Final = frozenset({"nats_creds", "nats_tls_ca", "nats_tls_cert", "nats_tls_key", "token_file", "seal_key_file"})
 _REQUIRED: Final = ("nats_url", "enterprise")
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a client needs to know. Paths are absolute; whatever is absent is None."""
+    """What a client needs to know. Paths are absolute; whatever is absent is None.
+
+    `nats_inbox_prefix` is `_INBOX.<enterprise>` unless given: where answers may go is part of a user's permissions.
+    """
 
     nats_url: str
     enterprise: str
-    nats_inbox_prefix: str = "_INBOX"
+    nats_inbox_prefix: str = ""
     nats_creds: Path | None = None
+    nats_tls_ca: Path | None = None
+    nats_tls_cert: Path | None = None
+    nats_tls_key: Path | None = None
     token_file: Path | None = None
     seal_key_file: Path | None = None
     console_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.nats_inbox_prefix:
+            object.__setattr__(self, "nats_inbox_prefix", f"_INBOX.{self.enterprise}")
 
     @classmethod
     def load(cls, home: str | Path | None = None, **overrides: Any) -> Context:

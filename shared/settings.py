@@ -19,8 +19,13 @@ class BusSettings(BaseSettings):
         None, description="Path of a NATS .creds file; none where the server asks for none."
     )
     nats_inbox_prefix: str = Field(
-        "_INBOX", description="Prefix of this user's private inboxes, which its NATS permissions name."
+        "_INBOX.svc", description="Prefix of this user's private inboxes, which its NATS permissions name."
     )
+    nats_tls_ca: Path | None = Field(
+        None, description="PEM file of the authorities that NATS servers' certificates come from; the system's if none."
+    )
+    nats_tls_cert: Path | None = Field(None, description="PEM file of the certificate that NATS servers are shown.")
+    nats_tls_key: Path | None = Field(None, description="PEM file of that certificate's private key.")
 
     @property
     def servers(self) -> list[str]:

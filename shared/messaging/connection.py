@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from nats.aio.client import DEFAULT_FLUSH_TIMEOUT, Client
+from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.errors import Error as NatsError
 
+from shared.messaging.tls import TlsClient, TlsFilesError, tls_options
 from shared.settings import BusSettings
 
 _log = structlog.get_logger(__name__)
@@ -23,13 +24,15 @@ _RECONNECT_WAIT_SECONDS: Final = 0.25
 _PING_SECONDS: Final = 20
 _REPEAT_LOG_SECONDS: Final = 10.0
 _REFUSED: Final = "permissions violation"
+_UNAUTHORISED: Final = "authorization violation"
+"""Told once; the attempts after it may end in no more than a closed connection."""
 
 
 class BusUnreachableError(Exception):
     """No NATS server let us in within the time that the caller gave, or there is nothing to show it."""
 
 
-class BusClient(Client):
+class BusClient(TlsClient):
     """A NATS connection that others can watch.
 
     `closed` is set when the connection is over for good, whether we closed it or the server ended it
@@ -77,6 +80,12 @@ async def connect(
         raise BusUnreachableError(
             f"The credentials file {settings.nats_creds} does not exist. Correct DIBOP_NATS_CREDS, or make the user."
         )
+    try:
+        tls = tls_options(settings.nats_url, settings.nats_tls_ca, settings.nats_tls_cert, settings.nats_tls_key)
+    except TlsFilesError as error:
+        raise BusUnreachableError(
+            f"{error} Correct DIBOP_NATS_TLS_CA, DIBOP_NATS_TLS_CERT and DIBOP_NATS_TLS_KEY."
+        ) from error
     client = BusClient()
     watch = _Watch(name, client)
     attempt = client.connect(
@@ -92,6 +101,7 @@ async def connect(
         drain_timeout=drain_seconds,  # type: ignore[arg-type]  # seconds, fractions work
         inbox_prefix=settings.nats_inbox_prefix,
         user_credentials=settings.nats_creds,
+        **tls,
     )
     if not await _ended_within(wait_seconds, asyncio.ensure_future(attempt), client):
         await client.close()
@@ -136,7 +146,8 @@ class _Watch:
         if self._client.given_up:
             raise asyncio.CancelledError
         reason = str(error) or type(error).__name__
-        self.last_error = reason
+        if not (isinstance(error, OSError) and _UNAUTHORISED in self.last_error.lower()):
+            self.last_error = reason
         if self._told_lately(reason):
             return
         if _REFUSED in reason.lower():

@@ -45,7 +45,7 @@ def test_overrides_take_the_place_of_the_files_values(tmp_path: Path) -> None:
 
 
 def test_no_file_is_needed_where_address_and_enterprise_are_given(tmp_path: Path) -> None:
-    assert Context.load(tmp_path, nats_url="nats://a:1", enterprise="acme").nats_inbox_prefix == "_INBOX"
+    assert Context.load(tmp_path, nats_url="nats://a:1", enterprise="acme").nats_inbox_prefix == "_INBOX.acme"
 
 
 def test_an_unknown_override_is_a_mistake_in_the_program(tmp_path: Path) -> None:

@@ -1,0 +1,40 @@
+"""TLS to NATS: asked for by an address or a file, and then never done without."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+
+class TlsFilesError(Exception):
+    """A certificate or key file cannot be read, or is none."""
+
+
+class TlsClient(Client):
+    """nats-py speaks TLS where the server says that it must; this one also where we say so."""
+
+    def _connect_command(self) -> bytes:
+        """What is sent first, once TLS stands: nothing at all where it was asked for and does not."""
+        if "tls" in self.options and not self._server_info.get("tls_required"):
+            raise NatsError("nats: the server offers no TLS, without which nothing is sent to it")
+        return super()._connect_command()
+
+
+def tls_options(url: str, ca: Path | None, certificate: Path | None, key: Path | None) -> dict[str, Any]:
+    """What `TlsClient.connect` is told: nothing unless an address (`tls://`) or a file asks for TLS.
+
+    `ca` are the authorities to trust, the system's if None. The server's name is always checked.
+    """
+    if ca is None and certificate is None and "tls://" not in url:
+        return {}
+    try:
+        context = ssl.create_default_context(cafile=ca)
+        if certificate is not None:
+            context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise TlsFilesError(f"The TLS files for NATS cannot be used: {error}.") from error
+    return {"tls": context}
