@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -17,19 +18,24 @@ from services.executor.audit import AuditTrail
 from services.executor.bus import Intake
 from services.executor.callers import Callers
 from services.executor.control import Control, Controls
+from services.executor.control.ports import Keys
 from services.executor.credentials import Vault
 from services.executor.domain.compiling import compile_document
 from services.executor.domain.schemas import SchemaCache
+from services.executor.fleet import METADATA, FleetKeys, keys_of
 from services.executor.handlers import Ports
 from services.executor.keys import LiveRing
 from services.executor.parts import ResponseParts
 from services.executor.plans import Plans
+from services.executor.registry import RegistryClient
+from services.executor.resealing import Resealer
 from services.executor.resilience.assembly import Resilience
 from services.executor.resolve import Resolver
 from services.executor.settings import ExecutorSettings
 from services.executor.status import WorkerService
 from services.executor.transport.aiohttp_transport import AiohttpTransport
 from services.executor.transport.egress import EgressPolicy
+from services.executor.uses import UseLog
 from shared.contracts.execution import MAX_PAYLOAD_BYTES, REPLY_RESERVE_BYTES
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry
 from shared.contracts.subjects import (
@@ -78,6 +84,8 @@ class Executor:
         self._transport: AiohttpTransport | None = None
         self._mirrors: list[KvMirror[Any]] = []
         self._resilience: Resilience | None = None
+        self._audit: AuditTrail | None = None
+        self._uses: UseLog | None = None
         self._intake: Intake | None = None
         self._control: Control | None = None
         self._micro: WorkerService | None = None
@@ -100,6 +108,9 @@ class Executor:
             max_connections=settings.max_in_flight,
             ca_file=settings.egress_ca_file,
         )
+        self._audit = AuditTrail(self.nc, settings.service_token_file)
+        self._uses = UseLog(self._audit, settings.worker)
+        self._uses.start()
         self._resilience = Resilience(self.nc, settings)
         await self._resilience.start()
         ports = await self._ports(self._transport, self._resilience)
@@ -107,8 +118,8 @@ class Executor:
             self.nc, ports, self._callers, max_in_flight=settings.max_in_flight, queue_size=settings.queue_size
         )
         await self._intake.start()
-        audit = AuditTrail(self.nc, settings.service_token_file)
-        self._control = Control(self.nc, self._callers, Controls(ports.resolver, self._resilience.desk, audit))
+        controls = Controls(ports.resolver, self._resilience.desk, self._audit, self._keys(self._resilience))
+        self._control = Control(self.nc, self._callers, controls)
         await self._control.start()
         if self._on_loaded is not None:
             self._on_loaded()
@@ -116,6 +127,7 @@ class Executor:
             self.nc,
             self._intake.counters,
             self._resilience.status,
+            self._told_keys,
             version=version("dibop-connectors"),
             worker=settings.worker,
         )
@@ -134,6 +146,10 @@ class Executor:
             await self._control.drain(_STOP_SECONDS)
         if self._intake is not None:
             await self._intake.drain(self._settings.drain_seconds)
+        if self._uses is not None:
+            await self._uses.stop()
+        if self._audit is not None:
+            await self._audit.stop()
         if self._ring is not None:
             await self._ring.stop()
         for mirror in self._mirrors:
@@ -160,8 +176,9 @@ class Executor:
         catalogue = KvMirror(nc, CATALOGUE_BUCKET, _decoder(CatalogueEntry), on_change=connector_changed)
         connections = KvMirror(nc, CONNECTIONS_BUCKET, _decoder(ConnectionEntry), on_change=connection_changed)
         self._mirrors = [catalogue, connections]
+        vault = Vault(self._ring, on_use=self._uses.tell if self._uses is not None else None)
         plans = Plans(Documents(js), compile_document, settings.plan_cache_size)
-        resolver = Resolver(catalogue, connections, plans, Vault(self._ring), resilience.outer_rates)
+        resolver = Resolver(catalogue, connections, plans, vault, resilience.outer_rates)
         await asyncio.gather(catalogue.start(), connections.start())
         if self._ring is not None:
             self._ring.start()
@@ -172,6 +189,17 @@ class Executor:
             parts=ResponseParts(js),
             max_reply_bytes=min(nc.max_payload, MAX_PAYLOAD_BYTES) - REPLY_RESERVE_BYTES,
         )
+
+    def _keys(self, resilience: Resilience) -> Keys | None:
+        if self._ring is None:
+            return None
+        registry = RegistryClient(self.nc, self._settings.service_token_file)
+        return Keys(FleetKeys(self.nc, lambda: resilience.workers), Resealer(self._ring, self._mirrors[1], registry))
+
+    def _told_keys(self) -> dict[str, str]:
+        worker = self._settings.worker or str(os.getpid())
+        connections = (entry for _, entry in self._mirrors[1].under(""))
+        return {METADATA: keys_of(worker, self._ring, connections).model_dump_json()}
 
 
 def _load(read: Callable[[Path], T], path: Path | None) -> T | None:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final
+
+import msgspec
 
 from services.executor.domain.auth import credentials_of
 from services.executor.domain.base import base_of
 from services.executor.domain.client_certificate import client_certificate_of
+from services.executor.domain.oauth import GIVEN_FIELDS, token_client, token_url_of
 from services.executor.domain.plan import ConnectorPlan
 from services.executor.domain.request import Target
+from services.executor.domain.scope import Scope
 from services.executor.keys import Ring
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import SealedCredentials
 from shared.contracts.projections import ConnectionEntry
 from shared.contracts.subjects import connection_key
 from shared.contracts.template import CLIENT_CERTIFICATE, origin_of
-from shared.security.sealing import SealContext
+from shared.security.sealing import SealContext, SealUse
 
 _NOTHING: Final = SealedCredentials(id="", origin="", kid="")
 
@@ -27,8 +32,12 @@ class Vault:
     Credentials go only to the origin that they were sealed for: `credentials-rejected` for any other.
     """
 
-    def __init__(self, ring: Ring | None, size: int = 4096) -> None:
+    def __init__(
+        self, ring: Ring | None, size: int = 4096, *, on_use: Callable[[ConnectionEntry], None] | None = None
+    ) -> None:
+        """`on_use` is told of each connection whose sealed values were opened."""
         self._ring = ring
+        self._on_use = on_use
         self._size = size
         self._targets: OrderedDict[tuple[str, str, int, str], Target] = OrderedDict()
 
@@ -44,11 +53,16 @@ class Vault:
         if known is not None:
             self._targets.move_to_end(key)
             return known
-        context = SealContext("connection", enterprise, connection.owner, plan.slug, connection.id, connection.origin)
+        scope = Scope(enterprise, connection.owner, plan.slug, connection.id, name=connection.name)
         sealed = SealedCredentials(
             connection.id, connection.origin, connection.kid, connection.values, connection.sealed
         )
-        target = self._open(plan, sealed, context)
+        target = self._open(plan, sealed, scope)
+        if target.tokens is not None:
+            tokens = msgspec.structs.replace(target.tokens, credentials=connection.credentials, stored=connection.token)
+            target = msgspec.structs.replace(target, tokens=tokens)
+        if self._on_use is not None and connection.sealed:
+            self._on_use(connection)
         if len(self._targets) >= self._size:
             self._targets.popitem(last=False)
         self._targets[key] = target
@@ -65,24 +79,33 @@ class Vault:
         """The target of a draft's test; nothing of it is kept."""
         if credentials is None:
             return self._open(plan, _NOTHING, None)
-        context = SealContext("test", enterprise, owner, plan.slug, credentials.id, credentials.origin)
-        return self._open(plan, credentials, context)
+        return self._open(plan, credentials, Scope(enterprise, owner, plan.slug, credentials.id, draft=True))
 
-    def _open(self, plan: ConnectorPlan, given: SealedCredentials, context: SealContext | None) -> Target:
+    def _open(self, plan: ConnectorPlan, given: SealedCredentials, scope: Scope | None) -> Target:
         values = {field.name: field.default for field in plan.credential_fields if field.default is not None}
         public = {field.name for field in plan.credential_fields if not field.sensitive}
         values |= {name: value for name, value in given.values.items() if value}
-        if context is None and (plan.auth.kind != "none" or _needs_values(plan, values)):
+        if scope is None and (plan.auth.kind != "none" or _needs_values(plan, values)):
             raise _connection_required(plan)
-        base = base_of(plan.base_url, {name: value for name, value in values.items() if name in public})
-        if context is not None and (plan.auth.kind != "none" or plan.auth.certificate):
-            self._check_origin(plan, base, given.origin)
-            values |= self._unsealed(plan, given, context)
+        shown = {name: value for name, value in values.items() if name in public}
+        base, oauth = base_of(plan.base_url, shown), plan.auth.oauth
+        if scope is None or (plan.auth.kind == "none" and not plan.auth.certificate):
+            return Target(base, plan.auth, credentials_of(plan.auth, values))
+        self._check_origin(plan, base if oauth is None else token_url_of(oauth, shown), given.origin)
+        context = _context(scope, given.origin)
+        values |= self._unsealed(plan, given, context)
         certificate = client_certificate_of(values) if plan.auth.certificate else None
-        return Target(base, plan.auth, credentials_of(plan.auth, values), certificate)
+        tokens = None
+        if oauth is not None:
+            tokens = token_client(
+                oauth, values, public=frozenset(public), scope=scope, context=context, certificate=certificate
+            )
+        return Target(base, plan.auth, credentials_of(plan.auth, values), certificate, tokens)
 
     def _unsealed(self, plan: ConnectorPlan, given: SealedCredentials, context: SealContext) -> dict[str, str]:
         fields = (*plan.auth.fields, *(CLIENT_CERTIFICATE if plan.auth.certificate else ()))
+        if context.use == "test" and plan.auth.oauth is not None:
+            fields = (*fields, *GIVEN_FIELDS)
         needed = {field: given.sealed[field] for field in fields if field in given.sealed}
         if not needed:
             return {}
@@ -93,14 +116,20 @@ class Vault:
             )
         return {field: self._ring.open(sealed, context.for_field(field), given.kid) for field, sealed in needed.items()}
 
-    def _check_origin(self, plan: ConnectorPlan, base: str, sealed_for: str) -> None:
-        origin = origin_of(base)
+    def _check_origin(self, plan: ConnectorPlan, receiver: str, sealed_for: str) -> None:
+        origin = origin_of(receiver)
         if origin != sealed_for:
             raise DibopError(
                 "credentials-rejected",
                 f"The credentials are for {sealed_for}, and connector {plan.slug!r} now goes to {origin}. "
                 "Create the connection again if its credentials may go there.",
             )
+
+
+def _context(scope: Scope, origin: str) -> SealContext:
+    """What the credentials of a connection, or of a test session, are sealed for."""
+    use: SealUse = "test" if scope.draft else "connection"
+    return SealContext(use, scope.enterprise, scope.owner, scope.connector, scope.connection or "", origin)
 
 
 def _needs_values(plan: ConnectorPlan, values: dict[str, str]) -> bool:

@@ -25,20 +25,30 @@ _ENDPOINTS: Final = {
 class WorkerService(Service):
     """Answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` for subjects that are served without the micro framework.
 
-    `resilience` says how limits and circuits are doing.
+    `resilience` says how limits and circuits are doing, `keys` which sealing keys the worker holds and needs: it
+    stands in the metadata that `$SRV.INFO` gives.
     """
 
     def __init__(
-        self, nc: Client, counters: Counters, resilience: Callable[[], dict[str, Any]], *, version: str, worker: str
+        self,
+        nc: Client,
+        counters: Counters,
+        resilience: Callable[[], dict[str, Any]],
+        keys: Callable[[], dict[str, str]],
+        *,
+        version: str,
+        worker: str,
     ) -> None:
         metadata = {"pid": str(os.getpid()), "worker": worker or str(os.getpid())}
         super().__init__(nc, ServiceConfig(name=SERVICE_NAME, version=version, metadata=metadata))
         self._counters = counters
         self._resilience = resilience
+        self._keys = keys
 
     def info(self) -> ServiceInfo:
         info = super().info()
         info.endpoints = [EndpointInfo(name, subject, EXECUTORS_QUEUE) for name, subject in _ENDPOINTS.items()]
+        info.metadata = {**(info.metadata or {}), **self._keys()}
         return info
 
     def stats(self) -> ServiceStats:

@@ -8,9 +8,9 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from services.executor.control import circuit
+from services.executor.control import circuit, keys
 from services.executor.control.ports import Caller, Controls
-from shared.contracts.commands import ResetCircuits, ShowCircuits
+from shared.contracts.commands import ResealKeys, ResetCircuits, ShowCircuits, ShowKeys
 from shared.contracts.errors import DibopError
 
 C = TypeVar("C", bound=BaseModel)
@@ -31,6 +31,8 @@ def _command(model: type[C], handle: Callable[[Caller, C, Controls], Awaitable[B
 COMMANDS: Final[Mapping[str, Command]] = {
     "circuit.show": _command(ShowCircuits, circuit.show),
     "circuit.reset": _command(ResetCircuits, circuit.reset),
+    "keys.show": _command(ShowKeys, keys.show),
+    "keys.reseal": _command(ResealKeys, keys.reseal),
 }
 
 

@@ -55,7 +55,6 @@ class Control:
             _log.warning("Operators' commands are ended unfinished", error=str(error) or type(error).__name__)
             for task in self._tasks:
                 task.cancel()
-        await self._controls.audit.stop()
 
     async def _take(self, message: Msg) -> None:
         if not message.reply:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from services.executor.audit import AuditTrail
+from services.executor.fleet import FleetKeys
+from services.executor.resealing import Resealer
 from services.executor.resilience.circuits import CircuitDesk
 from services.executor.resolve import Resolver
 from shared.security.principals import Principal
@@ -18,9 +20,17 @@ class Caller(msgspec.Struct, frozen=True):
     request_id: str
 
 
+class Keys(msgspec.Struct, frozen=True):
+    """The sealing keys of all workers, and what reseals to the active one."""
+
+    fleet: FleetKeys
+    resealer: Resealer
+
+
 class Controls(msgspec.Struct, frozen=True):
-    """What the commands work with."""
+    """What the commands work with. `keys` is None for a worker without sealing keys."""
 
     resolver: Resolver
     desk: CircuitDesk
     audit: AuditTrail
+    keys: Keys | None = None

@@ -46,6 +46,11 @@ class Resilience:
         self.bulkhead = Bulkhead(settings.max_in_flight_per_connection)
         self.outer_rates = OuterRates(read_rates(settings.enterprise_rates), read_rates(settings.platform_rates))
 
+    @property
+    def workers(self) -> int:
+        """How many workers there were lately, this one among them."""
+        return self._fleet.workers
+
     async def start(self) -> None:
         await self._mirror.start()
         self._health.start()

@@ -55,6 +55,7 @@ from shared.contracts.commands.drafts import Draft, DraftSaved, GetDraft, SaveDr
 from shared.contracts.commands.keys import (
     KeyRetired,
     KeyRotationNoted,
+    KeysShown,
     KeyUse,
     KeyUses,
     ListKeyUses,
@@ -146,6 +147,7 @@ __all__ = [
     "KeyRotationNoted",
     "KeyUse",
     "KeyUses",
+    "KeysShown",
     "LimitOf",
     "LimitUse",
     "ListAudit",

@@ -13,15 +13,26 @@ from shared.contracts.commands.connections import KeyId
 
 
 class ShowKeys(Message):
-    """`keys.show`, to executors: the ring of the worker that answers."""
+    """`keys.show`, to executors: the rings of all workers."""
 
 
 class WorkerKeys(Message):
-    """Ids of the keys that a worker can open with; it seals to the active one. `worker` is its name."""
+    """Ids of the keys that a worker can open with; it seals to the active one. `worker` is its name.
+
+    `in_use` counts the connections, as this worker knows them, that need each key.
+    """
 
     worker: str
     active: str
     keys: list[str]
+    in_use: dict[str, int]
+
+
+class KeysShown(Message):
+    """The workers that answered, by name; `expected` is how many there were lately."""
+
+    workers: list[WorkerKeys]
+    expected: int
 
 
 class ResealKeys(Message):

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import redis.asyncio
 from nats.aio.msg import Msg
+from nats.js.errors import NoKeysError
 from pydantic import BaseModel
 
 from services.executor.app import Executor
@@ -114,9 +115,12 @@ async def fail(bus: Bus) -> None:
 
 
 async def has_health(bus: Bus, state: str) -> bool:
-    """Whether the only connection has this health."""
+    """Whether the only connection has this health, once there is one with any."""
     bucket = await bus.js.key_value(subjects.HEALTH_BUCKET)
-    (key,) = await bucket.keys()
+    try:
+        (key,) = await bucket.keys()
+    except NoKeysError:
+        return False
     return msgspec.json.decode((await bucket.get(key)).value or b"", type=ConnectionHealth).state == state
 
 
