@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Final, TypeVar
+from typing import Final, TypeVar, TypeVarTuple
 
 import msgspec
 import structlog
@@ -26,6 +27,7 @@ from shared.messaging.objects import Documents
 from shared.messaging.service import CommandContext, CommandService
 
 M = TypeVar("M", bound=BaseModel)
+Parts = TypeVarTuple("Parts")
 
 log = structlog.get_logger("registry")
 
@@ -44,12 +46,14 @@ def serve(service: CommandService, store: Store, projections: Projections, healt
         noun: str,
         verb: str,
         model: type[M],
-        handle: Callable[[Caller, M], Awaitable[BaseModel]],
+        use_case: Callable[[*Parts, Caller, M], Awaitable[BaseModel]],
+        *parts: *Parts,
         **limits: int,
     ) -> None:
+        @functools.wraps(use_case)
         async def handler(context: CommandContext, command: M) -> BaseModel:
             _refuse_nul(command)
-            return await handle(Caller(context.principal, context.enterprise, context.request_id), command)
+            return await use_case(*parts, Caller(context.principal, context.enterprise, context.request_id), command)
 
         service.command(noun, verb, model, **limits)(handler)
 
@@ -57,97 +61,33 @@ def serve(service: CommandService, store: Store, projections: Projections, healt
         "draft",
         "save",
         commands.SaveDraft,
-        lambda caller, command: drafts.save(store, caller, command),
+        drafts.save,
+        store,
         max_bytes=_DRAFT_BYTES,
         concurrency=_DRAFT_CONCURRENCY,
     )
-    answer("draft", "get", commands.GetDraft, lambda caller, query: drafts.get(store, caller, query))
-    answer(
-        "draft",
-        "stage",
-        commands.StageDraft,
-        lambda caller, command: drafts.stage(store, projections, caller, command),
-    )
-    answer("connector", "list", commands.ListConnectors, lambda caller, query: connectors.page(store, caller, query))
-    answer("connector", "show", commands.ShowConnector, lambda caller, query: connectors.show(store, caller, query))
-    answer("version", "get", commands.GetVersion, lambda caller, query: versions.get(store, caller, query))
-    answer(
-        "version",
-        "add",
-        commands.AddVersion,
-        lambda caller, command: versions.add(store, projections, caller, command),
-    )
-    answer(
-        "connection",
-        "create",
-        commands.CreateConnection,
-        lambda caller, command: connections.create(store, projections, caller, command),
-    )
-    answer(
-        "connection",
-        "list",
-        commands.ListConnections,
-        lambda caller, query: connections.page(store, health, caller, query),
-    )
-    answer(
-        "connection",
-        "show",
-        commands.ShowConnection,
-        lambda caller, query: connections.show(store, health, caller, query),
-    )
-    answer(
-        "connection",
-        "rotate",
-        commands.RotateConnection,
-        lambda caller, command: vault.rotate(store, projections, caller, command),
-    )
-    answer(
-        "connection",
-        "store-token",
-        commands.StoreToken,
-        lambda caller, command: vault.store_token(store, projections, caller, command),
-    )
-    answer(
-        "connection",
-        "reseal",
-        commands.ResealConnection,
-        lambda caller, command: vault.reseal(store, projections, caller, command),
-    )
-    answer(
-        "connection",
-        "delete",
-        commands.DeleteConnection,
-        lambda caller, command: connections.delete(store, projections, caller, command),
-    )
-    answer(
-        "test-credentials",
-        "save",
-        commands.SaveTestCredentials,
-        lambda caller, command: test_credentials.save(store, caller, command),
-    )
-    answer(
-        "test-credentials",
-        "list",
-        commands.ListTestCredentials,
-        lambda caller, query: test_credentials.page(store, caller, query),
-    )
-    answer(
-        "test-credentials",
-        "delete",
-        commands.DeleteTestCredentials,
-        lambda caller, command: test_credentials.delete(store, caller, command),
-    )
-    answer(
-        "test-credentials",
-        "fetch",
-        commands.FetchTestCredentials,
-        lambda caller, query: test_credentials.fetch(store, caller, query),
-    )
-    answer("keys", "list", commands.ListKeyUses, lambda caller, query: keys.uses(store, caller, query))
-    answer("keys", "rotated", commands.NoteKeyRotation, lambda caller, command: keys.rotated(store, caller, command))
-    answer("keys", "retire", commands.RetireKey, lambda caller, command: keys.retire(store, caller, command))
-    answer("audit", "list", commands.ListAudit, lambda caller, query: audit.page(store, caller, query))
-    answer("audit", "append", commands.AppendAudit, lambda caller, command: audit.append(store, caller, command))
+    answer("draft", "get", commands.GetDraft, drafts.get, store)
+    answer("draft", "stage", commands.StageDraft, drafts.stage, store, projections)
+    answer("connector", "list", commands.ListConnectors, connectors.page, store)
+    answer("connector", "show", commands.ShowConnector, connectors.show, store)
+    answer("version", "get", commands.GetVersion, versions.get, store)
+    answer("version", "add", commands.AddVersion, versions.add, store, projections)
+    answer("connection", "create", commands.CreateConnection, connections.create, store, projections)
+    answer("connection", "list", commands.ListConnections, connections.page, store, health)
+    answer("connection", "show", commands.ShowConnection, connections.show, store, health)
+    answer("connection", "rotate", commands.RotateConnection, vault.rotate, store, projections)
+    answer("connection", "store-token", commands.StoreToken, vault.store_token, store, projections)
+    answer("connection", "reseal", commands.ResealConnection, vault.reseal, store, projections)
+    answer("connection", "delete", commands.DeleteConnection, connections.delete, store, projections)
+    answer("test-credentials", "save", commands.SaveTestCredentials, test_credentials.save, store)
+    answer("test-credentials", "list", commands.ListTestCredentials, test_credentials.page, store)
+    answer("test-credentials", "delete", commands.DeleteTestCredentials, test_credentials.delete, store)
+    answer("test-credentials", "fetch", commands.FetchTestCredentials, test_credentials.fetch, store)
+    answer("keys", "list", commands.ListKeyUses, keys.uses, store)
+    answer("keys", "rotated", commands.NoteKeyRotation, keys.rotated, store)
+    answer("keys", "retire", commands.RetireKey, keys.retire, store)
+    answer("audit", "list", commands.ListAudit, audit.page, store)
+    answer("audit", "append", commands.AppendAudit, audit.append, store)
 
 
 class HealthMirror:
