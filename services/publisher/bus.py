@@ -24,6 +24,7 @@ from shared.contracts.commands import (
     DiffConnector,
     Difference,
     Draft,
+    FetchTestCredentials,
     GetDraft,
     GetVersion,
     PlanTest,
@@ -34,6 +35,7 @@ from shared.contracts.commands import (
     ShowConnector,
     StagedDraft,
     StageDraft,
+    TestCredentials,
     TestPlan,
     TestReport,
     Version,
@@ -105,6 +107,11 @@ class RegistryClient:
 
     async def add_version(self, enterprise: str, command: AddVersion, *, request_id: str) -> VersionAdded:
         return await self._ask(enterprise, "version", "add", command, VersionAdded, request_id=request_id)
+
+    async def test_credentials(
+        self, enterprise: str, query: FetchTestCredentials, *, request_id: str
+    ) -> TestCredentials:
+        return await self._ask(enterprise, "test-credentials", "fetch", query, TestCredentials, request_id=request_id)
 
     async def append_audit(self, record: AuditRecord) -> None:
         await self._ask(

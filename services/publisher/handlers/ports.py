@@ -7,7 +7,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.publisher.domain.publications import Evidence, Publication, Refusal
-from shared.contracts.commands import AddVersion, AppendAudit, Connector, Draft, StagedDraft, Version, VersionAdded
+from shared.contracts.commands import (
+    AddVersion,
+    AppendAudit,
+    Connector,
+    Draft,
+    FetchTestCredentials,
+    StagedDraft,
+    TestCredentials,
+    Version,
+    VersionAdded,
+)
 from shared.contracts.events import Event
 from shared.contracts.execution import DraftExecutionRequest, ExecutionReply
 from shared.contracts.projections import CatalogueEntry
@@ -46,6 +56,12 @@ class Registry(Protocol):
     async def version(self, enterprise: str, slug: str, version: str, *, request_id: str) -> Version: ...
 
     async def add_version(self, enterprise: str, command: AddVersion, *, request_id: str) -> VersionAdded: ...
+
+    async def test_credentials(
+        self, enterprise: str, query: FetchTestCredentials, *, request_id: str
+    ) -> TestCredentials:
+        """What a person keeps for tests; `not-found` where it has expired."""
+        ...
 
     async def append_audit(self, record: AuditRecord) -> None:
         """Repeating an entry's id changes nothing."""

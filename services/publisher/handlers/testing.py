@@ -17,6 +17,7 @@ from services.publisher.handlers.ports import AuditRecord, Caller, Ports
 from shared.contracts.clock import utc_now
 from shared.contracts.commands import (
     AppendAudit,
+    FetchTestCredentials,
     PlannedOperation,
     PlanTest,
     RunTest,
@@ -59,7 +60,10 @@ async def run_test(caller: Caller, command: RunTest, ports: Ports, *, test_secon
     staged = await ports.registry.stage(caller.enterprise, command.slug, request_id=caller.request_id)
     template = valid_template(staged.slug, staged.document)
     testing.require_known(template, command.parameters, "parameters")
-    run = _Run(caller, command, ports, staged, template, ends_at=time.monotonic() + test_seconds)
+    credentials = await _credentials(caller, command, ports)
+    run = _Run(
+        caller, command, ports, staged, template, credentials=credentials, ends_at=time.monotonic() + test_seconds
+    )
     report = TestReport(
         run_id=run.id,
         slug=staged.slug,
@@ -84,6 +88,7 @@ class _Run:
         staged: StagedDraft,
         template: Template,
         *,
+        credentials: SealedCredentials | None,
         ends_at: float,
     ) -> None:
         self.id = str(uuid.uuid4())
@@ -93,7 +98,7 @@ class _Run:
         self._executors = ports.executors
         self._staged = staged
         self._samples = {operation.operation: operation.sample or {} for operation in template.operations}
-        self._credentials = _sealed(command)
+        self._credentials = credentials
         self._ends_at = ends_at
         self._turns = asyncio.Semaphore(CONCURRENT_OPERATIONS)
 
@@ -211,8 +216,16 @@ def _tally(report: TestReport) -> dict[str, int]:
     }
 
 
-def _sealed(command: RunTest) -> SealedCredentials | None:
+async def _credentials(caller: Caller, command: RunTest, ports: Ports) -> SealedCredentials | None:
+    """Those that came with the command, or those that the caller keeps at the registry."""
     given = command.credentials
+    if command.credentials_id is not None:
+        if given is not None:
+            raise DibopError(
+                "invalid-request", "The test names `credentials_id` and brings `credentials`. Send one of both."
+            )
+        query = FetchTestCredentials(id=command.credentials_id, person=caller.principal.subject, connector=command.slug)
+        given = await ports.registry.test_credentials(caller.enterprise, query, request_id=caller.request_id)
     if given is None:
         return None
     return SealedCredentials(

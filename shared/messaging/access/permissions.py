@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from shared.contracts.events import PUBLIC_EVENTS
+from shared.contracts.names import PLATFORM
 from shared.contracts.subjects import (
     CATALOGUE_BUCKET,
     CONNECTIONS_BUCKET,
@@ -17,14 +19,13 @@ from shared.contracts.subjects import (
     HEALTH_BUCKET,
     RESPONSES_STREAM,
     TEMPLATES_BUCKET,
+    events,
 )
 from shared.messaging.bootstrap import key_value_stream, object_stream
 
 SERVICE_INBOXES: Final = "_INBOX.svc"
 ROUTED_REPLIES: Final = "_R_"
 """Where the server lets a request of another account be answered; it refuses this prefix to every client."""
-PUBLIC_EVENTS: Final = ("version_published", "version_deprecated", "unpublished")
-"""What every enterprise may hear of the platform's connectors."""
 
 _API: Final = "$JS.API"
 
@@ -165,7 +166,10 @@ EXECUTOR: Final = _service(
                 "registry.v1.*.audit.append",
             ),
         ),
-        Grant("count the other executors", ("$SRV.PING.dibop-executor",)),
+        Grant(
+            "count the other executors, and ask for their sealing keys",
+            ("$SRV.PING.dibop-executor", "$SRV.INFO.dibop-executor"),
+        ),
         _watch_bucket(CATALOGUE_BUCKET),
         _watch_bucket(CONNECTIONS_BUCKET),
         _watch_bucket(HEALTH_BUCKET),
@@ -246,14 +250,14 @@ def enterprise_client(
         _commands(enterprise),
     ]
     subscribe = [
-        Grant("events of its enterprise", (f"evt.v1.{enterprise}.>",)),
-        Grant("what is new in the catalogue", tuple(f"evt.v1.platform.connector.*.{what}" for what in PUBLIC_EVENTS)),
+        Grant("events of its enterprise", (events(enterprise, ">"),)),
+        Grant("what is new in the catalogue", tuple(events(PLATFORM, each) for each in PUBLIC_EVENTS)),
     ]
     if consumers:
         publish.append(Grant("read its own durable consumers of events", _own_consumers(enterprise, consumers)))
     if platform_admin:
-        publish.append(_commands("platform"))
-        subscribe.append(Grant("events of the platform", ("evt.v1.platform.>",)))
+        publish.append(_commands(PLATFORM))
+        subscribe.append(Grant("events of the platform", (events(PLATFORM, ">"),)))
     who = f"a client of {enterprise}" + (", of a Platform Admin" if platform_admin else "")
     return UserRights(user, who, f"_INBOX.{enterprise}.{user}", tuple(publish), tuple(subscribe))
 

@@ -15,7 +15,9 @@ from shared.contracts.commands import (
     CatalogueVersionModel,
     Connector,
     Draft,
+    FetchTestCredentials,
     StagedDraft,
+    TestCredentials,
     Version,
     VersionAdded,
     VersionSummary,
@@ -64,12 +66,22 @@ class FakeRegistry:
     versions: dict[tuple[str, str], list[Version]] = field(default_factory=dict)
     by_publication: dict[str, AddVersion] = field(default_factory=dict)
     audit: dict[str, AuditRecord] = field(default_factory=dict)
+    kept: dict[tuple[str, str, str, str], TestCredentials] = field(default_factory=dict)
+    """Test credentials by enterprise, person, connector and id."""
     failures: list[Exception] = field(default_factory=list)
     """Raised, one for each further `add_version` or `append_audit`."""
 
     def save(self, document: Mapping[str, Any], owner: str = PLATFORM, slug: str = "weather") -> None:
         revision = self.drafts[owner, slug][0] + 1 if (owner, slug) in self.drafts else 1
         self.drafts[owner, slug] = (revision, copy.deepcopy(dict(document)))
+
+    async def test_credentials(
+        self, enterprise: str, query: FetchTestCredentials, *, request_id: str
+    ) -> TestCredentials:
+        kept = self.kept.get((enterprise, query.person, query.connector, query.id))
+        if kept is None:
+            raise DibopError("not-found", f"{query.person!r} keeps no test credentials {query.id}.")
+        return kept
 
     async def draft(self, enterprise: str, slug: str, *, request_id: str) -> Draft:
         revision, document = self._found(enterprise, slug)

@@ -14,6 +14,8 @@ from shared.contracts.execution import ResponseBody, SchemaError
 from tests.unit.publisher.documents import api_key, edited
 from tests.unit.publisher.fakes import VIEWER, World, caller, reply
 
+SESSION = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+
 
 @pytest.fixture
 def world() -> World:
@@ -101,6 +103,29 @@ async def test_given_parameters_and_credentials_replace_the_samples(world: World
     assert (operation, request.parameters) == ("create_report", {"title": "Fire"})
     assert request.credentials is not None
     assert request.credentials.sealed == {"api_key": "x"}
+
+
+async def test_kept_credentials_are_those_of_the_person_who_tests(world: World) -> None:
+    kept = commands.TestCredentials(id=SESSION, origin="https://api.example.com:443", kid="k", sealed={"api_key": "x"})
+    world.registry.kept["platform", "ada", "weather", SESSION] = kept
+
+    await run(world, credentials_id=SESSION)
+
+    _, _, request = world.executors.requests[0]
+    assert request.credentials is not None
+    assert (request.credentials.id, request.credentials.sealed) == (SESSION, {"api_key": "x"})
+    with pytest.raises(DibopError, match="one of both"):
+        await run(world, credentials_id=SESSION, credentials=kept.model_dump())
+
+
+async def test_credentials_that_another_person_keeps_are_not_there(world: World) -> None:
+    kept = commands.TestCredentials(id=SESSION, origin="https://api.example.com:443", kid="k")
+    world.registry.kept["platform", "bob", "weather", SESSION] = kept
+
+    with pytest.raises(DibopError, match="'ada' keeps no test credentials"):
+        await run(world, credentials_id=SESSION)
+
+    assert world.executors.requests == []
 
 
 async def test_a_status_other_than_2xx_fails_with_its_reason(world: World) -> None:
