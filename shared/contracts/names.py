@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Final
 
 from shared.contracts.errors import DibopError
@@ -13,6 +14,10 @@ TOKEN_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,62}$"
 SLUG_PATTERN: Final = r"^[a-z][a-z0-9-]{0,62}$"
 PLATFORM: Final = "platform"
 """The enterprise of what belongs to all; no real enterprise may carry this name."""
+
+_COMPARED: Final = 200
+_COMPARED_CHARACTERS: Final = 128
+_LENGTHS_APART: Final = 3
 
 _TOKEN: Final = re.compile(TOKEN_PATTERN.removesuffix("$") + r"\Z")
 _SLUG: Final = re.compile(SLUG_PATTERN.removesuffix("$") + r"\Z")
@@ -51,8 +56,16 @@ def require_token(text: str, what: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str], limit: int = 3) -> list[str]:
-    """The known names that look most like `name`, best first; none where nothing is close."""
-    return difflib.get_close_matches(name, sorted(known), n=limit, cutoff=0.6)
+    """The known names that look most like `name`, best first; none where nothing is close.
+
+    Of very many names those alone are compared that begin alike and are about as long: it takes a millisecond or so.
+    """
+    name, names = name[:_COMPARED_CHARACTERS], sorted(known)
+    if len(names) > _COMPARED:
+        start, length = name[:1], len(name)
+        alike = (each for each in names if each[:1] == start and abs(len(each) - length) <= _LENGTHS_APART)
+        names = list(islice(alike, _COMPARED))
+    return difflib.get_close_matches(name, names, n=limit, cutoff=0.6)
 
 
 def did_you_mean(name: str, known: Iterable[str], noun: str) -> str:
@@ -63,6 +76,6 @@ def did_you_mean(name: str, known: Iterable[str], noun: str) -> str:
         return f"Did you mean {' or '.join(repr(n) for n in close)}?"
     if not names:
         return f"There is no {noun} yet."
-    shown = ", ".join(names[:10])
+    shown = ", ".join(each[:_COMPARED_CHARACTERS] for each in names[:10])
     more = f" and {len(names) - 10} more" if len(names) > 10 else ""
     return f"There is: {shown}{more}."

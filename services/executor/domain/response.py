@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from services.executor.domain.echoes import NOTHING_HIDDEN, Hidden, in_bytes, in_headers, in_json
-from services.executor.domain.schemas import SchemaCache
+from services.executor.domain.schemas import SchemaCache, TooMuchToCheck
 from services.executor.transport.interface import HttpResponse
 from shared.contracts.execution import InnerEncoding, SchemaError
 
@@ -50,6 +50,7 @@ _TEXT_TYPES: Final = frozenset(
 _TEXT_SUFFIXES: Final = ("+xml", "+yaml", "+text")
 # Python calls these text encodings too; no server means them.
 _NOT_CHARSETS: Final = frozenset({"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf_7"})
+_UNCHECKED: Final = SchemaError("", "The response was not checked: it is too large for a schema as heavy as this one.")
 _decode: Final = msgspec.json.Decoder().decode
 
 
@@ -84,7 +85,7 @@ def decode_response(
     - anything else: `base64`.
 
     `schema` (packed) is checked for 2xx alone: it describes what the operation gives, not its refusals. It is checked
-    against what is answered.
+    against what is answered. Where that would take too long, `schema_valid` is None and a schema error says so.
     """
     if not 200 <= response.status < 300:
         schema = None
@@ -120,7 +121,10 @@ def _checked_json(found: tuple[bytes, Any], schema: bytes | None, schemas: Schem
     text, value = found
     if schema is None:
         return Decoded("json", text, text)
-    errors = schemas.errors(schema, value)
+    try:
+        errors = schemas.errors(schema, value, values=1 + text.count(b",") + text.count(b":"))
+    except TooMuchToCheck:
+        return Decoded("json", text, text, None, (_UNCHECKED,))
     return Decoded("json", text, text, not errors, tuple(errors))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
@@ -11,8 +12,14 @@ import msgspec
 from jsonschema_rs import Draft202012Validator, ReferencingError, ValidationError
 
 from shared.contracts.execution import SchemaError
+from shared.contracts.template.schema_cost import Weight, weigh
+from shared.contracts.template.schemas import compile_schema
 
 MAX_SCHEMA_ERRORS: Final = 20
+MAX_CHECKS: Final = 20_000_000
+"""A larger product of a schema's weight and the values to check is not checked: it would keep the worker from all else
+for about a second."""
+_CHECKS_TO_TELL_ALL: Final = 50_000
 _MAX_MESSAGE: Final = 500
 _MASK: Final = "the value"
 
@@ -22,43 +29,91 @@ def pack_schema(schema: Any) -> bytes:
     return zlib.compress(msgspec.json.encode(schema))
 
 
+class TooMuchToCheck(Exception):  # noqa: N818 - it is no error of anybody's
+    """The check would take too long."""
+
+
+class _Checker(msgspec.Struct, frozen=True):
+    validator: Draft202012Validator
+    weight: Weight
+
+
 class SchemaCache:
     """At most `size` validators, the least recently used leave first. Nothing is fetched for a `$ref`.
 
-    Schemas are given as `pack_schema` makes them.
+    Schemas are given as `pack_schema` makes them. A check takes a bounded time: what is too much is not checked.
     """
 
     def __init__(self, size: int = 1024) -> None:
         self._size = size
-        self._validators: OrderedDict[bytes, Draft202012Validator | str] = OrderedDict()
+        self._checkers: OrderedDict[bytes, _Checker | str] = OrderedDict()
 
-    def errors(self, schema: bytes, instance: Any, *, limit: int = MAX_SCHEMA_ERRORS) -> list[SchemaError]:
-        """At most `limit` places where `instance` breaks `schema`; none where it fits."""
-        validator = self._validators.get(schema)
-        if validator is None:
-            validator = self._build(schema)
+    def errors(
+        self, schema: bytes, instance: Any, *, limit: int = MAX_SCHEMA_ERRORS, values: int | None = None
+    ) -> list[SchemaError]:
+        """At most `limit` places where `instance` breaks `schema`; none where it fits.
+
+        `values` is how many values the instance holds, counted here if it is not given. Raises TooMuchToCheck.
+        """
+        checker = self._checkers.get(schema)
+        if checker is None:
+            checker = self._build(schema)
         else:
-            self._validators.move_to_end(schema)
-        if isinstance(validator, str):
-            return [SchemaError("", validator)]
+            self._checkers.move_to_end(schema)
+        if isinstance(checker, str):
+            return [SchemaError("", checker)]
+        checks = checker.weight.checks * (_count(instance) if values is None else values)
+        if checks > MAX_CHECKS:
+            raise TooMuchToCheck
         try:
-            if validator.is_valid(instance):
+            if checker.validator.is_valid(instance):
                 return []
-            found = islice(validator.iter_errors(instance), limit)
-            return [SchemaError(_pointer(error), error.message[:_MAX_MESSAGE]) for error in found]
+            return list(islice(_places(checker, instance, checks), limit))
         except (ValueError, OverflowError, RecursionError) as error:
             return [SchemaError("", f"cannot be checked against the schema ({type(error).__name__})")]
 
-    def _build(self, schema: bytes) -> Draft202012Validator | str:
-        validator: Draft202012Validator | str
+    def _build(self, schema: bytes) -> _Checker | str:
+        checker: _Checker | str
         try:
-            validator = Draft202012Validator(msgspec.json.decode(zlib.decompress(schema)), offline=True, mask=_MASK)
+            document = msgspec.json.decode(zlib.decompress(schema))
+            checker = _Checker(compile_schema(document, mask=_MASK), weigh(document))
         except (ValidationError, ReferencingError, ValueError, RecursionError) as error:
-            validator = f"the schema itself cannot be used: {error}"[:_MAX_MESSAGE]
-        if len(self._validators) >= self._size:
-            self._validators.popitem(last=False)
-        self._validators[schema] = validator
-        return validator
+            checker = f"the schema itself cannot be used: {error}"[:_MAX_MESSAGE]
+        if len(self._checkers) >= self._size:
+            self._checkers.popitem(last=False)
+        self._checkers[schema] = checker
+        return checker
+
+
+def _places(checker: _Checker, instance: Any, checks: int) -> Iterator[SchemaError]:
+    """Where an instance breaks its schema.
+
+    The library makes all errors at once, each with those of every branch: of a million values that takes gigabytes.
+    So all are asked for where there are few, the first alone where there are more, and none where even that is much.
+    """
+    weight = checker.weight
+    if checks <= _CHECKS_TO_TELL_ALL and not weight.grows:
+        for error in checker.validator.iter_errors(instance):
+            yield SchemaError(_pointer(error), error.message[:_MAX_MESSAGE])
+    elif weight.branches or weight.grows:
+        yield SchemaError("", "does not fit the schema; it is too large, or the schema too entangled, to tell where")
+    else:
+        try:
+            checker.validator.validate(instance)
+        except ValidationError as error:
+            yield SchemaError(_pointer(error), error.message[:_MAX_MESSAGE])
+
+
+def _count(instance: Any) -> int:
+    """How many values there are in `instance`."""
+    count, pending = 1, [instance]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict | list):
+            inside = item.values() if isinstance(item, dict) else item
+            count += len(item)
+            pending.extend(each for each in inside if isinstance(each, dict | list))
+    return count
 
 
 def _pointer(error: ValidationError) -> str:

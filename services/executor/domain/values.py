@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from services.executor.domain.encoding import texts
 from services.executor.domain.plan import ParameterPlan
-from services.executor.domain.schemas import SchemaCache
+from services.executor.domain.schemas import SchemaCache, TooMuchToCheck
 from shared.contracts.template.values import fits, same
 
 MAX_INTEGER: Final = 2**53 - 1
@@ -59,7 +59,10 @@ def problem_of(parameter: ParameterPlan, value: Any, schemas: SchemaCache) -> st
     if parameter.enum is not None and not any(same(value, one) for one in parameter.enum):
         return "is not one of the allowed values"
     if parameter.schema is not None:
-        errors = schemas.errors(parameter.schema, value, limit=1)
+        try:
+            errors = schemas.errors(parameter.schema, value, limit=1)
+        except TooMuchToCheck:
+            return "holds too many values to be checked against its schema"
         if errors:
             return f"does not fit its schema at {errors[0].path or 'the top'}: {errors[0].problem}"
     return _PLACES[parameter.location](value)

@@ -11,16 +11,21 @@ import jsonschema_rs
 
 from shared.contracts.names import nearest
 from shared.contracts.template.problems import Problem, one_of, pointer, shown
+from shared.contracts.template.schema_cost import MAX_SCHEMA_WEIGHT, weigh
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_TYPES: Final = ("array", "boolean", "integer", "null", "number", "object", "string")
 _REFERENCES: Final = ("$ref", "$dynamicRef")
+_LINEAR: Final = jsonschema_rs.RegexOptions()
 _DATA_KEYWORDS: Final = frozenset({"const", "enum", "default", "examples"})
 
 
-def compile_schema(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
-    """A validator that never fetches anything. Raises ValueError where the schema is not valid."""
-    return jsonschema_rs.Draft202012Validator(schema, offline=True)
+def compile_schema(schema: Any, *, mask: str | None = None) -> jsonschema_rs.Draft202012Validator:
+    """A validator that fetches nothing, and whose patterns take time in proportion to the text.
+
+    `mask` stands for values in its messages. Raises ValueError where the schema is not valid.
+    """
+    return jsonschema_rs.Draft202012Validator(schema, offline=True, mask=mask, pattern_options=_LINEAR)
 
 
 def schema_problems(schema: object, path: str) -> Iterator[Problem]:
@@ -31,6 +36,14 @@ def schema_problems(schema: object, path: str) -> Iterator[Problem]:
     found = list(_against_the_dialect(schema, path)) or list(_references(schema, path))
     yield from found
     if found:
+        return
+    if weigh(schema).too_heavy:
+        yield Problem(
+            path,
+            "Checking against this schema could take for ever: its references and alternatives multiply to more than "
+            f"{MAX_SCHEMA_WEIGHT:,} checks of one value.",
+            "Refer to a definition once where it is meant, rather than in every branch of anyOf, oneOf or allOf.",
+        )
         return
     try:
         compile_schema(schema)
@@ -89,6 +102,8 @@ def _references(schema: dict[str, Any], path: str) -> Iterator[Problem]:
             at = place + pointer([key])
             if isinstance(item, str) and (key in _REFERENCES or key == "$schema"):
                 yield from _reference(schema, key, item, at)
+            elif key == "$id" and isinstance(item, str) and value is not schema:
+                yield Problem(at, "A part of the schema has an $id of its own.", "Take it out; use $anchor or $defs.")
             elif key not in _DATA_KEYWORDS:
                 stack.append((at, item))
 
@@ -126,7 +141,11 @@ def _does_not_compile(error: ValueError, path: str) -> Problem:
     if isinstance(error, jsonschema_rs.ValidationError):
         place = list(error.instance_path)
     if {"pattern", "patternProperties"} & set(place[-2:]):
-        return Problem(path + pointer(place), "The regular expression cannot be read.", "Mend the expression.")
+        return Problem(
+            path + pointer(place),
+            "The regular expression cannot be used.",
+            "Mend it. Lookahead, lookbehind and back-references are not supported, and very large repeats are not.",
+        )
     return Problem(
         path + pointer(place),
         "A reference of the schema leads nowhere, or a keyword cannot be used as it is.",

@@ -9,6 +9,7 @@ from typing import Final
 from shared.contracts.template.node import Node
 from shared.contracts.template.problems import Problem, shown
 from shared.contracts.template.rules.auth import unusable_header
+from shared.contracts.template.schema_cost import weigh
 from shared.contracts.template.schemas import compile_schema, schema_problems
 from shared.contracts.template.values import EXAMPLES, TYPES, fits, same
 
@@ -126,8 +127,8 @@ def sensitive_with_default(parameter: Node) -> Iterator[Problem]:
 
 
 def _satisfies(schema: dict[str, object], value: object) -> bool:
-    """True also where the schema is broken, which is told elsewhere."""
+    """True also where the schema is broken or too heavy, which is told elsewhere."""
     try:
-        return compile_schema(schema).is_valid(value)
+        return weigh(schema).too_heavy or compile_schema(schema).is_valid(value)
     except ValueError:
         return True
