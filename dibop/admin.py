@@ -77,9 +77,44 @@ class Registry:
             if after is None:
                 return rows
 
+    async def connection(self, connector: str, name: str = "default") -> c.Connection:
+        """One of them, with its health; NotFoundError with the nearest names."""
+        body = c.ShowConnection(connector=connector, name=name)
+        return await self._ask("connection", "show", body, c.Connection)
+
+    async def rotate_connection(self, command: c.RotateConnection) -> c.Connection:
+        """Put other credentials in place of a connection's; executors use them from the answer on."""
+        return await self._ask("connection", "rotate", command, c.Connection)
+
     async def delete_connection(self, connector: str, name: str) -> c.ConnectionDeleted:
         body = c.DeleteConnection(connector=connector, name=name)
         return await self._ask("connection", "delete", body, c.ConnectionDeleted)
+
+    async def save_test_credentials(self, command: c.SaveTestCredentials) -> c.KeptTestCredentials:
+        """Keep credentials for the caller's tests of a draft, for 8 hours at most."""
+        return await self._ask("test-credentials", "save", command, c.KeptTestCredentials)
+
+    async def test_credentials(self, connector: str | None = None) -> list[c.KeptTestCredentials]:
+        """What the caller keeps."""
+        body = c.ListTestCredentials(connector=connector)
+        return (await self._ask("test-credentials", "list", body, c.TestCredentialsList)).credentials
+
+    async def delete_test_credentials(self, identifier: str) -> c.TestCredentialsDeleted:
+        body = c.DeleteTestCredentials(id=identifier)
+        return await self._ask("test-credentials", "delete", body, c.TestCredentialsDeleted)
+
+    async def key_uses(self) -> list[c.KeyUse]:
+        """How much is sealed to each sealing key; for `platform` alone."""
+        return (await self._ask("keys", "list", c.ListKeyUses(), c.KeyUses)).keys
+
+    async def note_key_rotation(self, kid: str, previous: str) -> c.KeyRotationNoted:
+        """Have the audit log say that the executors seal to another key."""
+        return await self._ask("keys", "rotated", c.NoteKeyRotation(kid=kid, previous=previous), c.KeyRotationNoted)
+
+    async def retire_key(self, kid: str, *, forget_test_credentials: bool = False) -> c.KeyRetired:
+        """Have the registry take nothing more that is sealed to the key; ConflictError while something is."""
+        body = c.RetireKey(kid=kid, forget_test_credentials=forget_test_credentials)
+        return await self._ask("keys", "retire", body, c.KeyRetired)
 
     async def audit(self, query: c.ListAudit) -> c.AuditPage:
         return await self._ask("audit", "list", query, c.AuditPage)
@@ -102,6 +137,14 @@ class Executors:
     async def reset_circuits(self, command: c.ResetCircuits) -> c.CircuitsReset:
         """Close circuits and end cooldowns; an audit entry says who did."""
         return await self._client.command("executor", self.enterprise, "circuit", "reset", command, c.CircuitsReset)
+
+    async def keys(self) -> c.KeysShown:
+        """The sealing keys of every worker; for `platform` alone."""
+        return await self._client.command("executor", self.enterprise, "keys", "show", c.ShowKeys(), c.KeysShown)
+
+    async def reseal(self, command: c.ResealKeys) -> c.Resealed:
+        """Have a worker seal to the active key what is sealed to others; for `platform` alone."""
+        return await self._client.command("executor", self.enterprise, "keys", "reseal", command, c.Resealed)
 
 
 class Publisher:

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dibop.errors import DibopError, InvalidRequestError, LocalStackError, typed
-from shared.contracts.commands import CreateConnection, TestCredentials
+from shared.contracts.commands import (
+    Connection,
+    CreateConnection,
+    RotateConnection,
+    SaveTestCredentials,
+    TestCredentials,
+)
 from shared.contracts.names import did_you_mean
 from shared.contracts.template import Template, credential_origin
 from shared.security.sealing import SealContext, SealingKey, SealUse, masked_tail
@@ -63,11 +69,21 @@ def complete(template: Template, given: Mapping[str, str]) -> dict[str, str]:
 
 
 def seal(
-    template: Template, values: Mapping[str, str], key: SealingKey, *, use: SealUse, enterprise: str, owner: str
+    template: Template,
+    values: Mapping[str, str],
+    key: SealingKey,
+    *,
+    use: SealUse,
+    enterprise: str,
+    owner: str,
+    identifier: str | None = None,
 ) -> Sealed:
-    """Seal the sensitive fields, each bound to this use, enterprise, connector, field and host."""
+    """Seal the sensitive fields, each bound to this use, enterprise, connector, field and host.
+
+    `identifier` is what they are sealed for: a connection that there is; something new by default.
+    """
     fields = template.credential_fields()
-    identifier = str(uuid.uuid4())
+    identifier = identifier or str(uuid.uuid4())
     secret = {name: value for name, value in values.items() if fields[name].sensitive}
     plain = {name: value for name, value in values.items() if name not in secret}
     try:
@@ -107,6 +123,47 @@ def connection_command(
         sealed=sealed.sealed,
         masked=sealed.masked,
         version_policy=policy,
+    )
+
+
+def rotation_command(
+    template: Template, values: Mapping[str, str], key: SealingKey, connection: Connection
+) -> RotateConnection:
+    """Other credentials for a connection that there is."""
+    sealed = seal(
+        template,
+        values,
+        key,
+        use="connection",
+        enterprise=connection.enterprise,
+        owner=connection.owner,
+        identifier=connection.id,
+    )
+    return RotateConnection(
+        connector=connection.connector,
+        name=connection.name,
+        id=sealed.id,
+        origin=sealed.origin,
+        kid=sealed.kid,
+        values=sealed.values,
+        sealed=sealed.sealed,
+        masked=sealed.masked,
+    )
+
+
+def kept_for_tests(
+    template: Template, values: Mapping[str, str], key: SealingKey, *, owner: str
+) -> SaveTestCredentials:
+    """For tests of a draft in the hours to come."""
+    sealed = seal(template, values, key, use="test", enterprise=owner, owner=owner)
+    return SaveTestCredentials(
+        connector=template.slug,
+        id=sealed.id,
+        origin=sealed.origin,
+        kid=sealed.kid,
+        values=sealed.values,
+        sealed=sealed.sealed,
+        masked=sealed.masked,
     )
 
 

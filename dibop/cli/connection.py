@@ -99,6 +99,65 @@ def list_(
 
 
 @app.command()
+def show(
+    slug: Slug,
+    *,
+    name: Name = "default",
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show one connection: its address, its fields, when its credentials were rotated, and how it does.
+
+    Example: `dibop connection show openweathermap --name backup`
+    """
+
+    async def work(client: Client) -> Connection:
+        from dibop.admin import Registry
+
+        return await Registry(client, client.enterprise).connection(slug, name)
+
+    connection = runner.with_client(home, work)
+    if as_json:
+        output.print_json(connection.model_dump(mode="json"))
+        return
+    for label, value in _described(connection).items():
+        output.say(f"{label:<12} {value}")
+
+
+@app.command()
+def rotate(
+    slug: Slug,
+    *,
+    name: Name = "default",
+    credentials_file: options.CredentialsFile = None,
+    home: options.Home = None,
+    as_json: options.Json = False,
+) -> None:
+    """Give a connection other credentials. Requests go on meanwhile, and use the new ones from the answer on.
+
+    All fields are given anew, from a file or standard input, or are asked for on a terminal. What was authorized with
+    the old ones is authorized anew.
+
+    Examples: `dibop connection rotate openweathermap --credentials-file key.yaml`,
+    `pass show weather | dibop connection rotate openweathermap --name backup --credentials-file -`
+    """
+
+    async def work(client: Client) -> Connection:
+        from dibop.admin import Registry
+        from dibop.cli import credentials
+
+        registry = Registry(client, client.enterprise)
+        command = await credentials.for_rotation(client, await registry.connection(slug, name), credentials_file)
+        return await registry.rotate_connection(command)
+
+    connection = runner.with_client(home, work)
+    if as_json:
+        output.print_json(connection.model_dump(mode="json"))
+    else:
+        output.say(f"rotated the credentials of connection {connection.name} of {connection.connector}")
+
+
+@app.command()
 def delete(
     slug: Slug,
     name: Name = "default",
@@ -123,3 +182,28 @@ def delete(
         output.print_json(deleted.model_dump(mode="json"))
     else:
         output.say(f"deleted connection {deleted.name} of {deleted.connector}")
+
+
+def _described(connection: Connection) -> dict[str, str]:
+    """A connection by the labels that people read; what it has none of is left out."""
+    health, token = connection.health, connection.token
+    said = {
+        "connection": f"{connection.name} of {connection.owner}.{connection.connector}",
+        "id": connection.id,
+        "versions": connection.version_policy,
+        "address": connection.origin,
+        "fields": ", ".join(f"{name}={value}" for name, value in connection.fields.items()),
+        "created": f"{connection.created_at} by {connection.created_by}",
+        "rotated": f"{connection.rotated_at} by {connection.rotated_by}" if connection.rotated_at else "",
+        "authorized": f"{token.stored_at}{f' for {token.scopes}' if token.scopes else ''}" if token else "",
+        "health": " ".join(
+            part
+            for part in (
+                health.state,
+                f"since {health.since}" if health.since else "",
+                f"({health.cause})" if health.cause else "",
+            )
+            if part
+        ),
+    }
+    return {label: value for label, value in said.items() if value}

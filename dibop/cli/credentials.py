@@ -13,8 +13,15 @@ from dibop.admin import Registry, find_draft
 from dibop.cli import output
 from dibop.client import Client
 from dibop.errors import InvalidRequestError, NotFoundError
-from dibop.sealing import complete, connection_command, load_sealing_key, sealed_for_test
-from shared.contracts.commands import CreateConnection, Draft, TestCredentials
+from dibop.sealing import complete, connection_command, load_sealing_key, rotation_command, sealed_for_test
+from shared.contracts.commands import (
+    Connection,
+    CreateConnection,
+    Draft,
+    RotateConnection,
+    TestCredentials,
+    VersionSummary,
+)
 from shared.contracts.names import PLATFORM
 from shared.contracts.template import Template, check
 
@@ -60,6 +67,41 @@ def for_connection(
         name=name,
         policy=policy,
     )
+
+
+async def for_rotation(client: Client, connection: Connection, file: str | None) -> RotateConnection:
+    """The command that gives the connection other credentials, with everything sensitive sealed."""
+    template = await _template_of(client, connection)
+    values = complete(template, read(template, file))
+    return rotation_command(template, values, load_sealing_key(client.context.seal_key_file), connection)
+
+
+async def _template_of(client: Client, connection: Connection) -> Template:
+    """The template whose credentials the connection holds: of the version that its policy takes, else of the draft."""
+    slug, policy = connection.connector, connection.version_policy
+    registry = Registry(client, client.enterprise)
+    fitting = [
+        each
+        for each in (await registry.require_connector(slug)).versions
+        if each.state != "retired" and policy in {each.version, f"^{each.version.partition('.')[0]}"}
+    ]
+    if fitting:
+        taken = max(fitting, key=_preference)
+        version = await registry.version(slug, taken.version)
+        if version is not None:
+            return _valid(slug, version.document)
+    draft = await find_draft(client, slug, connection.owner)
+    if draft is None:
+        raise NotFoundError(
+            "not-found", f"No version of {slug!r} fits {policy}, which the connection {connection.name!r} follows."
+        )
+    return _valid(slug, draft.document)
+
+
+def _preference(version: VersionSummary) -> tuple[bool, bool, list[int]]:
+    """Published versions first, then deprecated ones; the highest of those."""
+    numbers = [int(part) for part in version.version.split(".")]
+    return version.state == "published", version.state == "deprecated", numbers
 
 
 def for_test(client: Client, template: Template, owner: str, file: str | None) -> TestCredentials | None:
