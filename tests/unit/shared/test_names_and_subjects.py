@@ -1,10 +1,12 @@
 """Names, subjects and the sentences that help with mistyped ones."""
 
+import time
+
 import pytest
 
 from shared.contracts import subjects
 from shared.contracts.errors import DibopError
-from shared.contracts.names import did_you_mean, is_slug, is_token, require_slug, require_token
+from shared.contracts.names import did_you_mean, is_slug, is_token, nearest, require_slug, require_token
 
 
 @pytest.mark.parametrize("name", ["a", "weather", "get_current_weather", "a-b_c9", "a" * 63])
@@ -57,3 +59,13 @@ def test_other_subjects_are_refused(subject: str) -> None:
 )
 def test_a_mistyped_name_gets_help(name: str, known: list[str], sentence: str) -> None:
     assert did_you_mean(name, known, "connector") == sentence
+
+
+def test_looking_for_a_name_is_quick_however_many_there_are_and_however_long_it_is() -> None:
+    names = [f"get_{number}_resource_by_{number % 7}" for number in range(10_000)]
+    began = time.monotonic()
+    for _ in range(20):
+        assert nearest("get_9_resource_by_2", names)
+        did_you_mean("x" * 500_000, names, "operation")
+
+    assert time.monotonic() - began < 10
