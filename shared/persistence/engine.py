@@ -19,6 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.util import await_only
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_fixed
 
+from shared.persistence.tenancy import require_tenant
+
 Dialect = Literal["sqlite", "postgresql"]
 
 _WRITES: Final = "dibop_writes"
@@ -35,6 +37,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        event.listen(engine.sync_engine, "before_execute", _require_tenant)
         self.dialect: Dialect = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
         self._turn = asyncio.Lock() if self.dialect == "sqlite" else contextlib.nullcontext()
         self._listeners: list[Callable[[], None]] = []
@@ -68,6 +71,10 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+def _require_tenant(_connection: Connection, statement: Any, *_: Any) -> None:
+    require_tenant(statement)
 
 
 def create_engine(url: str) -> AsyncEngine:

@@ -19,6 +19,7 @@ from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry
 from shared.persistence.engine import Database
 from shared.persistence.outbox import enqueue
+from shared.persistence.tenancy import across_tenants
 
 _OPEN: Final = [state.value for state in OPEN_STATES]
 _DIGESTS_AT_ONCE: Final = 500
@@ -64,15 +65,18 @@ class SqlStore:
 
     async def publication(self, identifier: str) -> Publication:
         async with self._database.read() as connection:
-            row = await connection.execute(sa.select(publications).where(publications.c.id == identifier))
+            row = await connection.execute(
+                across_tenants(sa.select(publications).where(publications.c.id == identifier))
+            )
             return _from_row(row.mappings().one())
 
     async def open_publication(self, owner: str, slug: str) -> Publication | None:
-        found = await self._select_open(publications.c.owner == owner, publications.c.slug == slug)
+        query = _open().where(publications.c.owner == owner, publications.c.slug == slug)
+        found = await self._publications(query)
         return found[0] if found else None
 
     async def open_publications(self) -> Sequence[Publication]:
-        return await self._select_open()
+        return await self._publications(across_tenants(_open()))
 
     async def note_version_added(self, identifier: str, entry: CatalogueEntry) -> None:
         async with self._database.write() as connection:
@@ -104,18 +108,22 @@ class SqlStore:
 
     async def waiting_audit(self, limit: int) -> Sequence[AuditRecord]:
         async with self._database.read() as connection:
-            rows = await connection.execute(sa.select(audit_queue).order_by(audit_queue.c.id).limit(limit))
+            query = across_tenants(sa.select(audit_queue).order_by(audit_queue.c.id).limit(limit))
+            rows = await connection.execute(query)
             return [AuditRecord(row.enterprise, AppendAudit.model_validate_json(row.entry)) for row in rows]
 
     async def audit_taken(self, entry_id: str) -> None:
         async with self._database.write() as connection:
-            await connection.execute(audit_queue.delete().where(audit_queue.c.entry_id == entry_id))
+            await connection.execute(across_tenants(audit_queue.delete().where(audit_queue.c.entry_id == entry_id)))
 
-    async def _select_open(self, *conditions: sa.ColumnElement[bool]) -> list[Publication]:
-        query = sa.select(publications).where(publications.c.state.in_(_OPEN), *conditions)
+    async def _publications(self, query: sa.Select[Any]) -> list[Publication]:
         async with self._database.read() as connection:
-            rows = await connection.execute(query.order_by(publications.c.created_at, publications.c.id))
-            return [_from_row(row) for row in rows.mappings()]
+            return [_from_row(row) for row in (await connection.execute(query)).mappings()]
+
+
+def _open() -> sa.Select[Any]:
+    query = sa.select(publications).where(publications.c.state.in_(_OPEN))
+    return query.order_by(publications.c.created_at, publications.c.id)
 
 
 async def _require_no_follower(connection: AsyncConnection, publication: Publication) -> None:
@@ -135,11 +143,8 @@ async def _move(
     connection: AsyncConnection, identifier: str, before: PublicationState, after: PublicationState, **values: Any
 ) -> bool:
     """Move a publication on; False where it does not stand in `before` any more, and nothing is changed."""
-    moved = await connection.execute(
-        publications.update()
-        .where(publications.c.id == identifier, publications.c.state == before.value)
-        .values(state=after.value, **values)
-    )
+    moving = publications.update().where(publications.c.id == identifier, publications.c.state == before.value)
+    moved = await connection.execute(across_tenants(moving.values(state=after.value, **values)))
     return moved.rowcount == 1
 
 
@@ -158,7 +163,7 @@ def _latest_evidence(owner: str, slug: str, digests: Sequence[str]) -> sa.Select
         .group_by(evidence.c.operation_digest)
     )
     columns = [column for column in evidence.c if column.name != "id"]
-    return sa.select(*columns).where(evidence.c.id.in_(last))
+    return sa.select(*columns).where(evidence.c.owner == owner, evidence.c.id.in_(last))
 
 
 def _to_row(publication: Publication) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from services.publisher.domain.publications import OPEN_STATES
+from shared.persistence.tenancy import owned_by
 
 metadata: Final = sa.MetaData()
 
@@ -32,6 +33,7 @@ evidence: Final = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("at", INSTANT, nullable=False),
     sa.CheckConstraint("outcome IN ('pass', 'fail')", name="evidence_outcome_known"),
+    info=owned_by("owner"),
 )
 """Every test of every operation; the last one of a digest is the one that counts."""
 
@@ -57,6 +59,7 @@ publications: Final = sa.Table(
     sa.Column("refusal_code", sa.String(40)),
     sa.Column("refusal_detail", sa.Text),
     sa.CheckConstraint("state IN ('recorded', 'version_added', 'published', 'failed')", name="publication_state_known"),
+    info=owned_by("owner"),
 )
 """Every publication that was ever begun; `entry` is the catalogue entry as JSON."""
 
@@ -79,5 +82,6 @@ audit_queue: Final = sa.Table(
     sa.Column("enterprise", NAME, nullable=False),
     sa.Column("entry", sa.Text, nullable=False),
     sqlite_autoincrement=True,
+    info=owned_by("enterprise"),
 )
 """Audit entries, as JSON, that the registry has not taken yet."""

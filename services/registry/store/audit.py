@@ -9,6 +9,7 @@ from services.registry.handlers.ports import AuditRecord
 from services.registry.store.dialect import insert_if_free
 from services.registry.store.tables import audit
 from shared.contracts.commands import AuditEntry
+from shared.persistence.tenancy import across_tenants
 
 
 class SqlAudit:
@@ -17,7 +18,8 @@ class SqlAudit:
 
     async def append(self, record: AuditRecord) -> bool:
         """The look before the insert is what SQLite needs: its guard refuses even an insert that would be ignored."""
-        if await self._connection.scalar(select(audit.c.id).where(audit.c.entry_id == record.entry_id)):
+        same = across_tenants(select(audit.c.id).where(audit.c.entry_id == record.entry_id))
+        if await self._connection.scalar(same):
             return False
         return await insert_if_free(
             self._connection,

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Resealing, TokenRecord
 from services.registry.store.dialect import insert_if_free
 from services.registry.store.tables import connections
+from shared.persistence.tenancy import across_tenants
 
 _NO_TOKEN: Final[dict[str, Any]] = dict.fromkeys(("token_kid", "token_sealed", "token_scopes", "token_stored_at"))
 
@@ -70,9 +71,7 @@ class SqlConnections:
         )
         if not changed:
             return None
-        return await self._connection.scalar(
-            select(connections.c.token_generation).where(connections.c.id == record.id)
-        )
+        return await self._connection.scalar(select(connections.c.token_generation).where(*_same(record)))
 
     async def reseal(self, record: ConnectionRecord, resealing: Resealing) -> bool:
         changes: dict[str, Any] = {}
@@ -88,11 +87,7 @@ class SqlConnections:
         """Write `changes` under the next generation, unless the connection has changed since it was read."""
         result = await self._connection.execute(
             update(connections)
-            .where(
-                connections.c.id == record.id,
-                connections.c.deleted.is_(False),
-                connections.c.generation == record.generation,
-            )
+            .where(*_same(record), connections.c.deleted.is_(False), connections.c.generation == record.generation)
             .values(**changes, generation=connections.c.generation + 1)
         )
         return result.rowcount == 1
@@ -100,7 +95,7 @@ class SqlConnections:
     async def delete(self, record: ConnectionRecord, *, at: str, by: str) -> bool:
         result = await self._connection.execute(
             update(connections)
-            .where(connections.c.id == record.id, connections.c.deleted.is_(False))
+            .where(*_same(record), connections.c.deleted.is_(False))
             .values(
                 deleted=True,
                 deleted_at=at,
@@ -130,18 +125,15 @@ class SqlConnections:
         return await self._connection.scalar(select(func.max(connections.c.generation)).where(*_named(key))) or 0
 
     async def unprojected(self, limit: int) -> list[ConnectionKey]:
-        rows = await self._connection.execute(
-            select(connections.c.enterprise, connections.c.connector, connections.c.name)
-            .where(connections.c.projected_generation < connections.c.generation)
-            .distinct()
-            .limit(limit)
+        query = select(connections.c.enterprise, connections.c.connector, connections.c.name).where(
+            connections.c.projected_generation < connections.c.generation
         )
+        rows = await self._connection.execute(across_tenants(query.distinct().limit(limit)))
         return [ConnectionKey(*row) for row in rows]
 
     async def keys(self) -> list[ConnectionKey]:
-        rows = await self._connection.execute(
-            select(connections.c.enterprise, connections.c.connector, connections.c.name).distinct()
-        )
+        query = select(connections.c.enterprise, connections.c.connector, connections.c.name).distinct()
+        rows = await self._connection.execute(across_tenants(query))
         return [ConnectionKey(*row) for row in rows]
 
     async def mark_projected(self, key: ConnectionKey, generation: int) -> None:
@@ -181,6 +173,10 @@ def _live() -> Select[Any]:
         connections.c.token_scopes,
         connections.c.token_stored_at,
     ).where(connections.c.deleted.is_(False))
+
+
+def _same(record: ConnectionRecord) -> tuple[ColumnElement[bool], ...]:
+    return connections.c.enterprise == record.enterprise, connections.c.id == record.id
 
 
 def _named(key: ConnectionKey) -> tuple[ColumnElement[bool], ...]:

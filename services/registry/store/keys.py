@@ -11,6 +11,7 @@ from services.registry.handlers.ports import ConnectionKey, Retirement
 from services.registry.store.dialect import insert_if_free
 from services.registry.store.tables import connections, seal_keys, test_credentials
 from shared.contracts.commands import KeyUse
+from shared.persistence.tenancy import across_tenants
 
 _SEALED: Final = (
     ("connections", connections.c.kid),
@@ -37,9 +38,8 @@ class SqlKeys:
     async def uses(self) -> list[KeyUse]:
         counts: dict[str, dict[str, int]] = {}
         for name, column in _SEALED:
-            rows = await self._connection.execute(
-                select(column, func.count()).where(column.is_not(None), column != "").group_by(column)
-            )
+            query = select(column, func.count()).where(column.is_not(None), column != "").group_by(column)
+            rows = await self._connection.execute(across_tenants(query))
             for kid, count in rows:
                 counts.setdefault(kid, {})[name] = count
         known = await self._connection.execute(select(seal_keys.c.kid, seal_keys.c.retired_at, seal_keys.c.retired_by))
@@ -56,12 +56,11 @@ class SqlKeys:
         ]
 
     async def connections(self, kid: str, limit: int) -> list[ConnectionKey]:
-        rows = await self._connection.execute(
-            select(connections.c.enterprise, connections.c.connector, connections.c.name)
-            .where((connections.c.kid == kid) | (connections.c.token_kid == kid))
-            .order_by(connections.c.enterprise, connections.c.connector, connections.c.name)
-            .limit(limit)
+        query = select(connections.c.enterprise, connections.c.connector, connections.c.name).where(
+            (connections.c.kid == kid) | (connections.c.token_kid == kid)
         )
+        query = query.order_by(connections.c.enterprise, connections.c.connector, connections.c.name).limit(limit)
+        rows = await self._connection.execute(across_tenants(query))
         return [ConnectionKey(*row) for row in rows]
 
     async def _lock(self, kid: str, *, shared: bool) -> Retirement | None:

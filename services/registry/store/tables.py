@@ -22,6 +22,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from shared.persistence.tenancy import owned_by
+
 metadata: Final = MetaData()
 
 NAME: Final = String(63).with_variant(postgresql.VARCHAR(63, collation="C"), "postgresql")
@@ -49,6 +51,7 @@ connectors: Final = Table(
     Column("published_type", String(200)),
     Column("latest_version", String(20)),
     Column("generation", Integer, nullable=False, server_default="0"),
+    info=owned_by("owner"),
 )
 """One row for each draft, locked by whoever changes the connector; what lists show
 stands here too, names also case-folded, since the databases fold case differently."""
@@ -64,6 +67,7 @@ draft_revisions: Final = Table(
     Column("saved_by", Text, nullable=False),
     Column("saved_at", INSTANT, nullable=False),
     ForeignKeyConstraint(["owner", "slug"], ["connectors.owner", "connectors.slug"]),
+    info=owned_by("owner"),
 )
 """Every document that was ever saved, so that a stale save can be told what changed."""
 
@@ -84,6 +88,7 @@ versions: Final = Table(
     ForeignKeyConstraint(
         ["owner", "slug", "revision"], ["draft_revisions.owner", "draft_revisions.slug", "draft_revisions.revision"]
     ),
+    info=owned_by("owner"),
 )
 """Published versions: rows that triggers keep as they are. What changes stands in `version_states`."""
 
@@ -98,6 +103,7 @@ version_states: Final = Table(
     Column("changed_at", INSTANT, nullable=False),
     ForeignKeyConstraint(["owner", "slug", "version"], ["versions.owner", "versions.slug", "versions.version"]),
     CheckConstraint("state IN ('published', 'deprecated', 'unpublished', 'retired')", name="version_state_known"),
+    info=owned_by("owner"),
 )
 
 connections: Final = Table(
@@ -129,6 +135,7 @@ connections: Final = Table(
     Column("token_sealed", Text),
     Column("token_scopes", Text),
     Column("token_stored_at", INSTANT),
+    info=owned_by("enterprise"),
 )
 """Connections and the tombstones of deleted ones; `generation` grows over all rows of one name.
 
@@ -168,6 +175,7 @@ test_credentials: Final = Table(
     Column("saved_at", INSTANT, nullable=False),
     Column("expires_at", INSTANT, nullable=False),
     UniqueConstraint("enterprise", "person", "connector", "origin", name="test_credentials_once"),
+    info=owned_by("enterprise"),
 )
 """Credentials that people keep for tests of drafts, until they expire."""
 
@@ -196,6 +204,7 @@ audit: Final = Table(
     Column("details", JSON, nullable=False),
     Column("request_id", Text, nullable=False),
     UniqueConstraint("entry_id", name="audit_entry_once"),
+    info=owned_by("enterprise"),
 )
 """Who did what, when, in which request; triggers keep its rows as they are."""
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.registry.handlers.ports import TestCredentialsRecord
 from services.registry.store.dialect import insert_if_free
 from services.registry.store.tables import test_credentials as table
+from shared.persistence.tenancy import across_tenants
 
 
 class SqlTestCredentials:
@@ -61,10 +62,10 @@ class SqlTestCredentials:
         return result.rowcount == 1
 
     async def sweep(self, now: str) -> int:
-        return (await self._connection.execute(delete(table).where(table.c.expires_at <= now))).rowcount
+        return (await self._connection.execute(across_tenants(delete(table).where(table.c.expires_at <= now)))).rowcount
 
     async def forget(self, kid: str) -> int:
-        return (await self._connection.execute(delete(table).where(table.c.kid == kid))).rowcount
+        return (await self._connection.execute(across_tenants(delete(table).where(table.c.kid == kid)))).rowcount
 
     async def _read(self, *where: ColumnElement[bool]) -> list[TestCredentialsRecord]:
         query: Any = select(

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.registry.handlers.ports import ConnectorSummary, Document, VersionRecord
 from services.registry.store import documents
 from services.registry.store.tables import connectors, version_states, versions
+from shared.persistence.tenancy import across_tenants
 
 _RECORD = select(
     versions.c.owner,
@@ -51,13 +52,13 @@ class SqlVersions:
         return documents.decode(text)
 
     async def published(self) -> list[tuple[str, str]]:
-        rows = await self._connection.execute(
-            select(versions.c.owner, versions.c.slug).distinct().order_by(versions.c.owner, versions.c.slug)
-        )
+        query = select(versions.c.owner, versions.c.slug).distinct().order_by(versions.c.owner, versions.c.slug)
+        rows = await self._connection.execute(across_tenants(query))
         return [(row.owner, row.slug) for row in rows]
 
     async def by_publication(self, publication_id: str) -> VersionRecord | None:
-        rows = await self._connection.execute(_RECORD.where(versions.c.publication_id == publication_id))
+        query = _RECORD.where(versions.c.publication_id == publication_id)
+        rows = await self._connection.execute(across_tenants(query))
         row = rows.mappings().first()
         return _record(row) if row else None
 
