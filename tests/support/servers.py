@@ -71,14 +71,17 @@ class NatsServer:
 
 
 class RedisServer:
-    """A Redis server of one's own."""
+    """A Redis server of one's own; at a unix `socket` as well, where one is named."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, socket: Path | None = None) -> None:
         self.port = free_port()
         self.url = f"redis://{HOST}:{self.port}/0"
         directory.mkdir(parents=True, exist_ok=True)
         self._process = ManagedProcess(
-            redis_argv(find_redis_server(), port=self.port, directory=directory),
+            [
+                *redis_argv(find_redis_server(), port=self.port, directory=directory),
+                *(["--unixsocket", str(socket)] if socket is not None else []),
+            ],
             log=directory / "redis.log",
             ready=lambda: _greeting(self.port, b"PING\r\n", b"+PONG"),
         )

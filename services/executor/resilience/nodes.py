@@ -10,14 +10,8 @@ from redis.asyncio.connection import parse_url
 from redis.crc import key_slot
 from redis.exceptions import AskError, MovedError
 
-from services.executor.resilience.coalescing import (
-    CONNECT_SECONDS,
-    Line,
-    LostError,
-    MakeConnection,
-    connections,
-    packed,
-)
+from services.executor.resilience.coalescing import Line
+from services.executor.resilience.connection import CONNECT_SECONDS, LostError, MakeConnection, connections, packed
 
 Address = tuple[str, int]
 _SLOTS: Final = packed("CLUSTER", "SLOTS")

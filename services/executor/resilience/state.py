@@ -11,7 +11,8 @@ import structlog
 from redis.exceptions import AskError, NoScriptError, ResponseError
 
 from services.executor.resilience import scripts
-from services.executor.resilience.coalescing import Line, LostError, packed
+from services.executor.resilience.coalescing import Line
+from services.executor.resilience.connection import LostError, packed
 from services.executor.resilience.nodes import ASKING, Nodes
 from services.executor.resilience.scripts import Command, Reply, Scripts, Timing
 from services.executor.resilience.trouble import unavailable

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 import redis.asyncio
+import uvloop
 
 from services.executor.resilience.scripts import Timing
 from services.executor.resilience.state import RedisState
 from tests.support.servers import RedisServer
 from tests.support.shared_state import Workers
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Workers run on uvloop."""
+    return {"uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture
