@@ -15,6 +15,8 @@ MAX_TOKEN_CHARACTERS: Final = 16 * 1024
 """A JWT in the Authorization header."""
 MAX_CREDENTIAL_CHARACTERS: Final = 16 * 1024
 """One field of a connection's credentials, before it is sealed; a certificate with its chain fits."""
+MAX_FIELDS: Final = 50
+"""Fields of a credential schema, and values that a connection brings."""
 MAX_SEALED_CHARACTERS: Final = 32 * 1024
 """One sealed field, in base64."""
 MAX_NAME_CHARACTERS: Final = 256

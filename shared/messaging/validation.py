@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
+import msgspec
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from shared.contracts.errors import DibopError
 from shared.contracts.names import did_you_mean
+from shared.security.redaction import names_secret
 
 M = TypeVar("M", bound=BaseModel)
 Words = tuple[str, str]
 """The problem, and how to mend it."""
 
 _MAX_SHOWN: Final = 80
+_PASSED_ON: Final = frozenset({"masked", "parameters", "sample", "values"})
 
 
 def read_body(body: bytes, model: type[M], *, max_bytes: int) -> M:
@@ -24,10 +27,22 @@ def read_body(body: bytes, model: type[M], *, max_bytes: int) -> M:
         raise DibopError(
             "invalid-request", f"The body has {len(body)} bytes, and at most {max_bytes} are taken. Send less at once."
         )
+    if b"NaN" in body or b"Infinity" in body:
+        _refuse_no_numbers(body)
     try:
         return model.model_validate_json(body or b"{}", strict=True)
     except ValidationError as error:
         raise invalid_request(error, model) from None
+
+
+def _refuse_no_numbers(body: bytes) -> None:
+    """pydantic's reader takes NaN and infinity for numbers, which JSON does not have (RFC 8259, section 6)."""
+    try:
+        msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DibopError(
+            "invalid-request", f"The body is not JSON ({error}). Send one JSON object, in UTF-8; NaN is no number."
+        ) from None
 
 
 def invalid_request(error: ValidationError, model: type[BaseModel]) -> DibopError:
@@ -57,10 +72,24 @@ def _words(detail: ErrorDetails, model: type[BaseModel]) -> Words:
     if kind == "extra_forbidden":
         return _unknown_field(detail, model)
     if kind in _WORDS:
-        return _WORDS[kind](limits, detail["input"])
+        return _WORDS[kind](limits, _Hidden() if _is_secret(detail["loc"]) else detail["input"])
     if kind.endswith("_type") and (wanted := _WANTED.get(kind.removesuffix("_type"))):
         return f"is {_kind(detail['input'])}, and must be {wanted}", f"Send {wanted}."
+    if _is_secret(detail["loc"]):
+        return "is not accepted", "Send a value that fits."
     return f"is not accepted: {detail['msg'][:1].lower()}{detail['msg'][1:]}", "Send a value that fits."
+
+
+def _is_secret(location: tuple[int | str, ...]) -> bool:
+    """True where a value may be a secret: in a field of such a name, in credentials, and in what a caller passes on."""
+    return any(isinstance(part, str) and (names_secret(part) or part in _PASSED_ON) for part in location)
+
+
+class _Hidden:
+    """Stands for a value that no message may quote."""
+
+    def __repr__(self) -> str:
+        return "a value that is not shown here"
 
 
 def _unknown_field(detail: ErrorDetails, model: type[BaseModel]) -> Words:

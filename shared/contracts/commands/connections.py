@@ -6,13 +6,14 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from shared.contracts.commands.base import Message, Slug, Token
+from shared.contracts.commands.base import Cursor, Message, Slug, Token
+from shared.contracts.limits import MAX_CREDENTIAL_CHARACTERS, MAX_FIELDS, MAX_SEALED_CHARACTERS
 from shared.contracts.projections import HealthState
 
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 KeyId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-PlainValue = Annotated[str, StringConstraints(max_length=4096)]
-SealedValue = Annotated[str, StringConstraints(max_length=32_768)]
+PlainValue = Annotated[str, StringConstraints(max_length=MAX_CREDENTIAL_CHARACTERS)]
+SealedValue = Annotated[str, StringConstraints(max_length=MAX_SEALED_CHARACTERS)]
 """Base64 of HPKE's enc and ciphertext."""
 MaskedTail = Annotated[str, StringConstraints(max_length=4)]
 
@@ -24,9 +25,9 @@ class GivenCredentials(Message):
     id: Uuid
     origin: str = Field("", max_length=300)
     kid: str = Field("", max_length=64)
-    values: dict[Token, PlainValue] = Field(default_factory=dict)
-    sealed: dict[Token, SealedValue] = Field(default_factory=dict)
-    masked: dict[Token, MaskedTail] = Field(default_factory=dict)
+    values: dict[Token, PlainValue] = Field(default_factory=dict, max_length=MAX_FIELDS)
+    sealed: dict[Token, SealedValue] = Field(default_factory=dict, max_length=MAX_FIELDS)
+    masked: dict[Token, MaskedTail] = Field(default_factory=dict, max_length=MAX_FIELDS)
 
 
 class CreateConnection(GivenCredentials):
@@ -104,7 +105,7 @@ class ResealConnection(Message):
     id: Uuid
     generation: int = Field(ge=1)
     kid: KeyId
-    sealed: dict[Token, SealedValue] = Field(default_factory=dict)
+    sealed: dict[Token, SealedValue] = Field(default_factory=dict, max_length=MAX_FIELDS)
     token: ResealedToken | None = None
 
 
@@ -149,7 +150,7 @@ class ListConnections(Message):
 
     connector: Slug | None = None
     limit: int = Field(100, ge=1, le=1000)
-    after: str | None = None
+    after: Cursor | None = None
 
 
 class ConnectionPage(Message):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import Field
 
-from shared.contracts.commands.base import ConnectorState, Digest, Message, Scope, Slug, TemplateProblem
+from shared.contracts.commands.base import ConnectorState, Cursor, Digest, Message, Named, Scope, Slug, TemplateProblem
 from shared.contracts.projections import VersionState
 
 
@@ -15,7 +15,7 @@ class ListConnectors(Message):
 
     search: str | None = Field(None, max_length=200)
     limit: int = Field(100, ge=1, le=1000)
-    after: str | None = None
+    after: Cursor | None = None
 
 
 class ConnectorRow(Message):
@@ -72,7 +72,7 @@ class GetVersion(Message):
     """`version.get`: a published document; the latest where `version` is absent."""
 
     slug: Slug
-    version: str | None = None
+    version: Named | None = None
 
 
 class Version(Message):

@@ -6,8 +6,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from shared.contracts.commands.base import Message, Slug, Token
-from shared.contracts.commands.connections import Uuid
+from shared.contracts.commands.base import Message, Named, Slug, Token
+from shared.contracts.commands.connections import PlainValue, SealedValue, Uuid
+from shared.contracts.limits import MAX_FIELDS, MAX_NAMES
 
 
 class TestCredentials(Message):
@@ -16,15 +17,15 @@ class TestCredentials(Message):
     id: str = Field(max_length=64)
     origin: str = Field(max_length=300)
     kid: str = Field(max_length=64)
-    values: dict[Token, str] = Field(default_factory=dict)
-    sealed: dict[Token, str] = Field(default_factory=dict)
+    values: dict[Token, PlainValue] = Field(default_factory=dict, max_length=MAX_FIELDS)
+    sealed: dict[Token, SealedValue] = Field(default_factory=dict, max_length=MAX_FIELDS)
 
 
 class PlanTest(Message):
     """`test.plan`: which operations a test would run. Without names: all idempotent ones."""
 
     slug: Slug
-    operations: list[str] | None = None
+    operations: list[Named] | None = Field(None, max_length=MAX_NAMES)
 
 
 class PlannedOperation(Message):
@@ -49,8 +50,8 @@ class RunTest(Message):
     """
 
     slug: Slug
-    operations: list[str] | None = None
-    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    operations: list[Named] | None = Field(None, max_length=MAX_NAMES)
+    parameters: dict[Named, dict[str, Any]] = Field(default_factory=dict, max_length=MAX_NAMES)
     credentials: TestCredentials | None = None
     credentials_id: Uuid | None = None
     timeout: float | None = Field(None, gt=0, le=300)

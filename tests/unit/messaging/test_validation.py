@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.contracts.commands.base import Token
 from shared.contracts.errors import DibopError
 from shared.messaging.validation import read_body
 
@@ -89,3 +90,71 @@ def test_the_detail_names_the_first_problems_and_counts_the_rest() -> None:
         read_body(b'{"slug": "a", "scope": "x", "limit": 0, "on": 1, "ratio": -1}', Body, max_bytes=1000)
 
     assert len(refused.value.errors) == 4
+
+
+class Secretive(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    client_secret: Literal["x"] = "x"
+    values: dict[Token, int] = Field(default_factory=dict)
+    origin: str = Field("", pattern="^https")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"client_secret": "hunter2000"}',
+        '{"values": {"My hunter2000": 1}}',
+        '{"values": {"a": "hunter2000"}}',
+        '{"values": "hunter2000"}',
+        '{"hunter2000x": {"y": "hunter2000"}, "client_secret": ["hunter2000"]}',
+    ],
+)
+def test_values_that_may_be_secrets_are_not_quoted(body: str) -> None:
+    with pytest.raises(DibopError) as refused:
+        read_body(body.encode(), Secretive, max_bytes=10_000)
+
+    told = f"{refused.value} {[entry['problem'] + entry['mend'] for entry in refused.value.errors]}"
+    assert "hunter2000" not in told.replace("hunter2000x", "").replace("values/My hunter2000", "")
+
+
+def test_other_values_are() -> None:
+    with pytest.raises(DibopError, match="'ftp"):
+        read_body(b'{"origin": "ftp://a"}', Secretive, max_bytes=10_000)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b"\xff\xfe{}",
+        b'{"a": "\\ud800"}',
+        b'{"a": ' + b"[" * 100_000,
+        b'{"a": ' + b"9" * 100_000 + b"}",
+        b"{'a': 1}",
+        b"\x00",
+        b"[]",
+        b'{"a": 1} {"a": 2}',
+    ],
+)
+def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+    class Anything(BaseModel):
+        a: Any = None
+
+    with pytest.raises(DibopError) as refused:
+        read_body(body, Anything, max_bytes=1_000_000)
+
+    assert refused.value.code == "invalid-request"
+    assert len(str(refused.value)) < 1000
+
+
+def test_of_a_name_that_stands_twice_the_last_counts() -> None:
+    assert read_body(b'{"slug": "a", "slug": "b"}', Body, max_bytes=100).slug == "b"
+
+
+def test_text_that_only_speaks_of_infinity_is_taken() -> None:
+    class Note(BaseModel):
+        note: str
+
+    assert read_body(b'{"note": "NaN and Infinity"}', Note, max_bytes=100).note == "NaN and Infinity"
