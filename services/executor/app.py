@@ -107,6 +107,7 @@ class Executor:
             EgressPolicy.parse(settings.egress_allow),
             max_connections=settings.max_in_flight,
             ca_file=settings.egress_ca_file,
+            proxy=settings.proxy(),
         )
         self._audit = AuditTrail(self.nc, settings.service_token_file)
         self._uses = UseLog(self._audit, settings.worker)

@@ -10,6 +10,7 @@ from services.executor.resilience.on_loss import OnLoss
 from services.executor.resilience.scopes import read_rates
 from services.executor.resilience.scripts import WINDOW_MS
 from services.executor.transport.egress import EgressPolicy
+from services.executor.transport.proxy import Proxy, read_credentials
 from services.executor.transport.tls import check_authorities
 from shared.contracts.execution import MAX_RESPONSE_BYTES
 from shared.settings import ServiceSettings
@@ -29,6 +30,16 @@ class ExecutorSettings(ServiceSettings):
     )
     egress_ca_file: Path | None = Field(
         None, description="PEM certificates of authorities that vouch for external systems, besides the system's own."
+    )
+    egress_proxy: str = Field(
+        "", description="HTTP proxy for all but what the allow-list names, as http://proxy.example:3128; empty: none."
+    )
+    egress_proxy_credentials_file: Path | None = Field(
+        None, description="File with user:password for that proxy; none where it asks for none."
+    )
+    egress_proxy_resolves: bool = Field(
+        False,
+        description="Give the proxy names, not checked addresses; then it must refuse internal ones itself.",
     )
     max_in_flight: int = Field(256, ge=1, le=10_000, description="Requests that a worker works on at once.")
     queue_size: int = Field(
@@ -90,3 +101,20 @@ class ExecutorSettings(ServiceSettings):
         if value is not None:
             check_authorities(value)
         return value
+
+    @field_validator("egress_proxy")
+    @classmethod
+    def _is_a_proxy(cls, value: str) -> str:
+        Proxy.parse(value)
+        return value
+
+    @field_validator("egress_proxy_credentials_file")
+    @classmethod
+    def _holds_credentials(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            read_credentials(value)
+        return value
+
+    def proxy(self) -> Proxy | None:
+        """The proxy that requests go out through; None where there is none."""
+        return Proxy.parse(self.egress_proxy, self.egress_proxy_credentials_file, resolves=self.egress_proxy_resolves)

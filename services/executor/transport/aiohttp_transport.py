@@ -23,6 +23,7 @@ from services.executor.transport.interface import (
 )
 from services.executor.transport.opening import Opener
 from services.executor.transport.pool import Pool
+from services.executor.transport.proxy import Proxy
 from services.executor.transport.resolver import CheckedResolver, Lookup, system_lookup
 from services.executor.transport.tls import TlsContexts
 from services.executor.transport.wire import BadRequest, encode_request, split_url
@@ -39,7 +40,8 @@ class AiohttpTransport:
 
     `max_connections` bounds the requests under way; further ones wait for their turn, first come, first
     served. `keepalive` is how long an unused connection is kept, in seconds. `ca_file` holds PEM certificates
-    that are trusted besides the system's. Proxies named in the environment are not used.
+    that are trusted besides the system's. `proxy` is the way to all that `egress` does not name; proxies named in the
+    environment are not used.
     """
 
     def __init__(
@@ -49,13 +51,15 @@ class AiohttpTransport:
         max_connections: int = 256,
         keepalive: float = 15.0,
         ca_file: Path | None = None,
+        proxy: Proxy | None = None,
         lookup: Lookup = system_lookup,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._egress = egress or EgressPolicy()
         self._resolver = CheckedResolver(self._egress, lookup)
         self._tls = TlsContexts(ca_file)
-        self._pool = Pool(Opener(self._resolver, self._tls), size=max_connections, keepalive=keepalive)
+        opener = Opener(self._egress, self._resolver, self._tls, proxy)
+        self._pool = Pool(opener, size=max_connections, keepalive=keepalive)
         self._origins: dict[OriginKey, Origin] = {}
 
     async def send(

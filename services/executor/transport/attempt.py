@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp.http_exceptions import HttpProcessingError
 
 from services.executor.transport.client_certificate import ClientCertificate
+from services.executor.transport.egress import joined
 from services.executor.transport.interface import Phase, TransportError, TransportTimeout
 from services.executor.transport.tls import refusal_of
 
@@ -38,7 +39,7 @@ class Origin:
     @property
     def name(self) -> str:
         """How the origin is called in sentences."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return joined(self.host, self.port)
 
 
 class Attempt:
@@ -91,6 +92,32 @@ class Attempt:
         return self.error(
             "connect",
             f"No connection to {name}: {reason}. Check that the external system is up and the port is right.",
+        )
+
+    def without_proxy(self, error: OSError) -> TransportError:
+        """Tell of a proxy that is away."""
+        return self.error(
+            "connect",
+            f"The proxy on the way to {self.origin.name} cannot be reached: {error.strerror or error}. "
+            "Have an operator look at it.",
+        )
+
+    def not_let_through(self, status: int) -> TransportError:
+        """Tell of a proxy that has answered CONNECT with `status`, 0 for something that is no answer."""
+        name = self.origin.name
+        if status == 403:
+            return self.error(
+                "egress", f"The proxy does not let connections to {name} through. Have an operator allow it there."
+            )
+        if status == 407:
+            return self.error(
+                "connect", f"The proxy on the way to {name} refuses its credentials. Have an operator mend them."
+            )
+        said = f"answered with status {status}" if status else "said what is no answer to CONNECT"
+        return self.error(
+            "connect",
+            f"No connection to {name}: the proxy on the way {said}. "
+            "Check that the external system is up, else have an operator look at the proxy.",
         )
 
     def unpresentable(self, why: str) -> TransportError:

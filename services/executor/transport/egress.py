@@ -126,6 +126,10 @@ class EgressPolicy:
         """Read `host:port,host:port`; IPv6 addresses stand in brackets. Raises ValueError naming the entry."""
         return cls(frozenset(_parse_entry(entry.strip()) for entry in text.split(",") if entry.strip()))
 
+    def names(self, host: str, port: int, addresses: Iterable[Address] = ()) -> bool:
+        """Say whether the operator has named `host`, or any of the `addresses` that it leads to, with `port`."""
+        return (host, port) in self.allowed or any((str(address), port) in self.allowed for address in addresses)
+
     def check(self, host: str, port: int, addresses: Iterable[Address]) -> None:
         """Raise EgressDenied unless every one of `addresses`, to which `host` leads, may be connected to."""
         if (host, port) in self.allowed:
@@ -135,7 +139,7 @@ class EgressPolicy:
             if kind is not None and (str(address), port) not in self.allowed:
                 raise EgressDenied(
                     f"{host} leads to {kind}, which is not allowed. Use a public address, "
-                    f"or have an operator add {_joined(host, port)} to DIBOP_EGRESS_ALLOW."
+                    f"or have an operator add {joined(host, port)} to DIBOP_EGRESS_ALLOW."
                 )
 
     def check_literal(self, host: str, port: int) -> None:
@@ -167,5 +171,6 @@ def _parse_entry(entry: str) -> tuple[str, int]:
         raise ValueError(f"{entry!r} does not name a host: {error}.") from None
 
 
-def _joined(host: str, port: int) -> str:
+def joined(host: str, port: int) -> str:
+    """`host:port`, IPv6 addresses in brackets."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
