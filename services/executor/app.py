@@ -25,6 +25,7 @@ from services.executor.domain.schemas import SchemaCache
 from services.executor.fleet import METADATA, FleetKeys, keys_of
 from services.executor.handlers import Ports
 from services.executor.keys import LiveRing
+from services.executor.oauth.assembly import OAuth
 from services.executor.parts import ResponseParts
 from services.executor.plans import Plans
 from services.executor.registry import RegistryClient
@@ -84,6 +85,7 @@ class Executor:
         self._transport: AiohttpTransport | None = None
         self._mirrors: list[KvMirror[Any]] = []
         self._resilience: Resilience | None = None
+        self._oauth: OAuth | None = None
         self._audit: AuditTrail | None = None
         self._uses: UseLog | None = None
         self._intake: Intake | None = None
@@ -107,7 +109,6 @@ class Executor:
             EgressPolicy.parse(settings.egress_allow),
             max_connections=settings.max_in_flight,
             ca_file=settings.egress_ca_file,
-            proxy=settings.proxy(),
         )
         self._audit = AuditTrail(self.nc, settings.service_token_file)
         self._uses = UseLog(self._audit, settings.worker)
@@ -127,7 +128,7 @@ class Executor:
         self._micro = WorkerService(
             self.nc,
             self._intake.counters,
-            self._resilience.status,
+            self._told,
             self._told_keys,
             version=version("dibop-connectors"),
             worker=settings.worker,
@@ -156,13 +157,17 @@ class Executor:
         for mirror in self._mirrors:
             await mirror.stop()
         await self._callers.stop()
-        if self._resilience is not None:
-            await self._resilience.stop(_STOP_SECONDS)
+        await self._let_go()
+        _log.info("Stopped")
+
+    async def _let_go(self) -> None:
+        for part in (self._oauth, self._resilience):
+            if part is not None:
+                await part.stop(_STOP_SECONDS)
         if self._transport is not None:
             await self._transport.aclose()
         if self._client is not None:
             await _disconnect(self._client)
-        _log.info("Stopped")
 
     async def _ports(self, transport: AiohttpTransport, resilience: Resilience) -> Ports:
         settings, nc = self._settings, self.nc
@@ -183,11 +188,15 @@ class Executor:
         await asyncio.gather(catalogue.start(), connections.start())
         if self._ring is not None:
             self._ring.start()
+        self._oauth = OAuth(
+            nc, settings, transport=transport, resilience=resilience, connections=connections, ring=self._ring
+        )
         return Ports(
             resolver=resolver,
             sender=Sender(transport, resilience.guard, resilience.bulkhead, max_bytes=settings.max_response_bytes),
             schemas=SchemaCache(),
             parts=ResponseParts(js),
+            tokens=self._oauth.tokens,
             max_reply_bytes=min(nc.max_payload, MAX_PAYLOAD_BYTES) - REPLY_RESERVE_BYTES,
         )
 
@@ -196,6 +205,10 @@ class Executor:
             return None
         registry = RegistryClient(self.nc, self._settings.service_token_file)
         return Keys(FleetKeys(self.nc, lambda: resilience.workers), Resealer(self._ring, self._mirrors[1], registry))
+
+    def _told(self) -> dict[str, dict[str, Any]]:
+        parts = {"resilience": self._resilience, "oauth": self._oauth}
+        return {name: part.status() for name, part in parts.items() if part is not None}
 
     def _told_keys(self) -> dict[str, str]:
         worker = self._settings.worker or str(os.getpid())

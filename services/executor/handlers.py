@@ -16,6 +16,8 @@ from services.executor.domain.request import build_request, sensitive_texts
 from services.executor.domain.response import Decoded, decode_response, visible_headers
 from services.executor.domain.schemas import SchemaCache
 from services.executor.domain.timing import check_timeout, deadline_passed, whole_schedule
+from services.executor.oauth.bearer import Bearer
+from services.executor.oauth.tokens import Tokens
 from services.executor.resilience.turn import NO_PLACE, Place
 from services.executor.resolve import Resolver, Route, RouteKey
 from shared.contracts.errors import DibopError
@@ -66,6 +68,7 @@ class Ports:
     sender: Sender
     schemas: SchemaCache
     parts: Parts
+    tokens: Tokens
     max_reply_bytes: int
 
 
@@ -92,11 +95,11 @@ async def execute_draft(call: Call, ports: Ports) -> bytes:
 
 
 async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports) -> bytes:
-    operation, credentials = route.operation, route.target.credentials
-    keep_out(credentials.secrets)
+    operation, target = route.operation, route.target
+    keep_out(target.secrets)
     http_request = build_request(
         operation,
-        route.target,
+        target,
         request.parameters,
         request.headers,
         idempotency_key=call.idempotency_key,
@@ -105,15 +108,20 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
     if operation.sensitive:
         keep_out_too(*sensitive_texts(operation, request.parameters))
     waits = call.waits if call.waits is not None else whole_schedule(operation.resilience, request.timeout)
+    deadline, bearer = call.arrived + waits, None
+    if target.tokens is not None:
+        bearer = Bearer(ports.tokens, target.tokens, deadline=deadline, place=call.place)
+        http_request = await bearer.sign(http_request)
     sent = await ports.sender.send(
         http_request,
         operation,
         route.hold,
         limit=request.timeout,
-        deadline=call.arrived + waits,
+        deadline=deadline,
         place=call.place,
+        renewal=bearer,
     )
-    response = sent.response
+    response, hidden = sent.response, target.credentials.hidden if bearer is None else bearer.hidden
     result = Result(
         request_id=call.request_id,
         connector=route.hold.target.connector,
@@ -121,11 +129,11 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
         operation=operation.name,
         connection=route.connection,
         status=response.status,
-        headers=visible_headers(response.headers, credentials.hidden),
+        headers=visible_headers(response.headers, hidden),
         attempts=sent.attempts,
         retry_stopped=sent.retry_stopped,
         retry_after_ms=sent.retry_after_ms,
-        body=decode_response(response, operation.response_schema, ports.schemas, credentials.hidden),
+        body=decode_response(response, operation.response_schema, ports.schemas, hidden),
     )
     encoded = encode_reply(result, _since(call), max_bytes=ports.max_reply_bytes)
     if encoded is not None:

@@ -25,15 +25,15 @@ _ENDPOINTS: Final = {
 class WorkerService(Service):
     """Answers `$SRV.PING`, `$SRV.INFO` and `$SRV.STATS` for subjects that are served without the micro framework.
 
-    `resilience` says how limits and circuits are doing, `keys` which sealing keys the worker holds and needs: it
-    stands in the metadata that `$SRV.INFO` gives.
+    `parts` says by name how limits and circuits, and access tokens, are doing; `keys` which sealing keys the worker
+    holds and needs: it stands in the metadata that `$SRV.INFO` gives.
     """
 
     def __init__(
         self,
         nc: Client,
         counters: Counters,
-        resilience: Callable[[], dict[str, Any]],
+        parts: Callable[[], dict[str, dict[str, Any]]],
         keys: Callable[[], dict[str, str]],
         *,
         version: str,
@@ -42,7 +42,7 @@ class WorkerService(Service):
         metadata = {"pid": str(os.getpid()), "worker": worker or str(os.getpid())}
         super().__init__(nc, ServiceConfig(name=SERVICE_NAME, version=version, metadata=metadata))
         self._counters = counters
-        self._resilience = resilience
+        self._parts = parts
         self._keys = keys
 
     def info(self) -> ServiceInfo:
@@ -64,7 +64,7 @@ class WorkerService(Service):
                 num_errors=counters.errors,
                 processing_time=0,
                 average_processing_time=0,
-                data={**msgspec.structs.asdict(counters), "resilience": self._resilience()},
+                data={**msgspec.structs.asdict(counters), **self._parts()},
             )
         ]
         return stats

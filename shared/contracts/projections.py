@@ -10,8 +10,9 @@ from typing import Literal
 
 import msgspec
 
-HealthState = Literal["unchecked", "healthy", "degraded"]
-"""`unchecked` is a connection without an entry; `degraded` one with a circuit that is not closed."""
+HealthState = Literal["unchecked", "healthy", "degraded", "auth_error"]
+"""`unchecked` is a connection without an entry; `degraded` one with a circuit that is not closed; with `auth_error` the
+token endpoint refuses it."""
 VersionState = Literal["published", "deprecated", "unpublished", "retired"]
 
 
@@ -73,11 +74,20 @@ class CircuitHealth(msgspec.Struct, frozen=True):
     cause: str = ""
 
 
+class AuthHealth(msgspec.Struct, frozen=True):
+    """Whether the token endpoint refuses the connection. `credentials` says which of its credentials, `cause` why."""
+
+    refused: bool
+    credentials: int
+    cause: str = ""
+
+
 class ConnectionHealth(msgspec.Struct, frozen=True):
     """KV `health`, key `<enterprise>.<connection id>`.
 
-    `circuits` are by the name of the operation that has a circuit of its own, and `""` for the connection's. `epoch`
-    (microseconds of the shared state's clock) is the last change's; `since` is when `state` was entered.
+    `circuits` are by the name of the operation that has a circuit of its own, and `""` for the connection's. `auth` is
+    there once a token endpoint has refused the connection. `epoch` (microseconds of the shared state's clock, or the
+    finder's for `auth`) is the last change's; `since` is when `state` was entered.
     """
 
     connection: str
@@ -88,3 +98,4 @@ class ConnectionHealth(msgspec.Struct, frozen=True):
     epoch: int
     since: str
     circuits: dict[str, CircuitHealth] = msgspec.field(default_factory=dict)
+    auth: AuthHealth | None = None

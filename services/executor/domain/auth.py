@@ -41,6 +41,7 @@ def credentials_of(auth: AuthPlan, values: Mapping[str, str]) -> Credentials:
 
 
 def _none(_auth: AuthPlan, _values: Mapping[str, str]) -> Credentials:
+    """Nothing, or nothing that is known beforehand: the access token of oauth2 comes with each request."""
     return NO_CREDENTIALS
 
 
@@ -66,20 +67,12 @@ def _bearer(auth: AuthPlan, values: Mapping[str, str]) -> Credentials:
     return Credentials(headers=((auth.header, f"Bearer {token}"),), secrets=(token,))
 
 
-def _oauth2(_auth: AuthPlan, _values: Mapping[str, str]) -> Credentials:
-    raise DibopError(
-        "credentials-rejected",
-        "The connector authenticates with oauth2, which this version of the executor does not support yet. "
-        "Use a connector with api_key, basic or bearer, or run a newer executor.",
-    )
-
-
 _PLACEMENTS: Final[Mapping[str, Callable[[AuthPlan, Mapping[str, str]], Credentials]]] = {
     "none": _none,
     "api_key": _api_key,
     "basic": _basic,
     "bearer": _bearer,
-    "oauth2": _oauth2,
+    "oauth2": _none,
 }
 
 

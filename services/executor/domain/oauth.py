@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from services.executor.domain.auth import Credentials
+from services.executor.domain.auth import NO_CREDENTIALS, Credentials
 from services.executor.domain.plan import ExpiredPlan, GrantType, OAuthPlan, TokenAuthMethod
 from services.executor.domain.scope import Scope
 from services.executor.transport.client_certificate import ClientCertificate
@@ -37,6 +37,8 @@ GIVEN_FIELDS: Final = (ACCESS_TOKEN, REFRESH_TOKEN)
 class TokenClient(msgspec.Struct, frozen=True, gc=False):
     """A connection, or a test session, as a client of its token endpoint. `credentials` grows with each rotation.
 
+    `ask` is a digest of what is asked for, and of whom.
+
     `context` is what its tokens are sealed for, but for the field. `stored` is the refresh token as this connection's
     entry had it; `given` are the tokens that a test brings along, by their field.
     """
@@ -55,7 +57,12 @@ class TokenClient(msgspec.Struct, frozen=True, gc=False):
     certificate: ClientCertificate | None = None
     stored: StoredToken | None = None
     given: Mapping[str, str] = {}
+    ask: str = ""
     key: str = ""
+
+    def __post_init__(self) -> None:
+        key = f"{{{self.scope.enterprise}.{self.scope.connection}}}:{self.credentials}:{self.ask}"
+        msgspec.structs.force_setattr(self, "key", key)
 
     def __repr__(self) -> str:
         """Tell no secret."""
@@ -74,7 +81,8 @@ class TokenClient(msgspec.Struct, frozen=True, gc=False):
 class AccessToken(msgspec.Struct, frozen=True, gc=False):
     """A token in use. Its times are of `monotonic`; `id` tells it from others without telling what it is.
 
-    `generation` is that of the refresh token that was stored when it was made.
+    `generation` is that of the refresh token that was stored when it was made. `credentials` follow from the value;
+    `beside` are further secrets that replies must not hold.
     """
 
     id: str
@@ -83,14 +91,16 @@ class AccessToken(msgspec.Struct, frozen=True, gc=False):
     made: float
     renew_at: float
     until: float
+    beside: tuple[str, ...] = ()
+    credentials: Credentials = NO_CREDENTIALS
+
+    def __post_init__(self) -> None:
+        headers = (("Authorization", f"Bearer {self.value}"),)
+        msgspec.structs.force_setattr(self, "credentials", Credentials(headers, secrets=(self.value, *self.beside)))
 
     def __repr__(self) -> str:
         """Tell no secret."""
         return f"AccessToken({self.id})"
-
-    @property
-    def credentials(self) -> Credentials:
-        return Credentials((("Authorization", f"Bearer {self.value}"),), secrets=(self.value,))
 
 
 def token_client(
@@ -100,8 +110,6 @@ def token_client(
     public: frozenset[str],
     scope: Scope,
     context: SealContext,
-    credentials: int = 0,
-    stored: StoredToken | None = None,
     certificate: ClientCertificate | None = None,
 ) -> TokenClient:
     """The client that opened `values` make. `public` names those that are not sensitive.
@@ -130,11 +138,9 @@ def token_client(
         scopes=plan.scopes,
         parameters=parameters,
         expired=plan.expired,
-        credentials=credentials,
         certificate=certificate,
-        stored=stored,
         given={field: values[field] for field in GIVEN_FIELDS if values.get(field)} if scope.draft else {},
-        key=f"{{{scope.enterprise}.{scope.connection}}}:{credentials}:{digest}",
+        ask=digest,
     )
 
 

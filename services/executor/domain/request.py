@@ -12,6 +12,7 @@ import msgspec
 
 from services.executor.domain.auth import Credentials
 from services.executor.domain.encoding import encode_component, json_bytes, scalar_text, texts
+from services.executor.domain.oauth import TokenClient
 from services.executor.domain.plan import AuthPlan, Location, OperationPlan, ParameterPlan
 from services.executor.domain.schemas import SchemaCache
 from services.executor.domain.values import allowed, header_problem, problem_of
@@ -19,6 +20,12 @@ from services.executor.transport.client_certificate import ClientCertificate
 from services.executor.transport.interface import HttpRequest
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import IDEMPOTENCY_HEADER
+from shared.contracts.limits import (
+    MAX_EXTRA_HEADERS,
+    MAX_HEAD_CHARACTERS,
+    MAX_IDEMPOTENCY_KEY_CHARACTERS,
+    MAX_URL_CHARACTERS,
+)
 from shared.contracts.names import did_you_mean
 
 FORBIDDEN_HEADERS: Final = frozenset(
@@ -41,6 +48,8 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _UNSET: Final = msgspec.UNSET
 _WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _MAX_ERRORS: Final = 100
+_MAX_ADVICE: Final = 10
+"""Names are compared for so many unknown parameters; that takes a while."""
 
 Problems = list[dict[str, str]]
 
@@ -48,13 +57,19 @@ Problems = list[dict[str, str]]
 class Target(msgspec.Struct, frozen=True, gc=False):
     """Where requests of a connection go, and what each of them carries. `base` has its placeholders filled.
 
-    `certificate` is presented in TLS.
+    `certificate` is presented in TLS. With `tokens`, each request needs an access token on top of `credentials`.
     """
 
     base: str
     auth: AuthPlan
     credentials: Credentials
     certificate: ClientCertificate | None = None
+    tokens: TokenClient | None = None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What nothing that is said may show."""
+        return self.credentials.secrets if self.tokens is None else self.tokens.secrets
 
 
 class Placed:
@@ -90,13 +105,18 @@ def build_request(
         sent.extend(_extra_headers(operation, target.auth, headers, problems))
     if operation.idempotency_header is not None:
         _add_idempotency_key(operation.idempotency_header, idempotency_key, sent, problems)
+    url = "" if problems else _url(operation, target, placed)
+    if len(url) > MAX_URL_CHARACTERS:
+        problems.append(_too_long("the URL", len(url), MAX_URL_CHARACTERS))
+    if sent and sum(len(name) + len(value) for name, value in sent) > MAX_HEAD_CHARACTERS:
+        problems.append({"name": "headers", "problem": "are too long", "allowed": _characters(MAX_HEAD_CHARACTERS)})
     if problems:
         raise _invalid(operation, problems)
     body, content_type = _body(operation, placed)
     if content_type is not None and not any(name.lower() == "content-type" for name, _ in sent):
         sent.append(("Content-Type", content_type))
     sent.extend(target.credentials.headers)
-    return HttpRequest(operation.method, _url(operation, target, placed), sent, body, target.certificate)
+    return HttpRequest(operation.method, url, sent, body, target.certificate)
 
 
 def sensitive_texts(operation: OperationPlan, given: Mapping[str, Any]) -> Iterator[str]:
@@ -172,15 +192,23 @@ def _report_unknown(operation: OperationPlan, given: Mapping[str, Any], problems
     known = {parameter.name for parameter in operation.parameters}
     for name in given:
         if name not in known:
-            advice = did_you_mean(name, known, "parameter") if known else "The operation takes no parameters."
+            advice = _advice(name, known) if len(problems) < _MAX_ADVICE else "One that the operation declares."
             problems.append({"name": name[:200], "problem": "is not a parameter of the operation", "allowed": advice})
         if len(problems) >= _MAX_ERRORS:
             return
 
 
+def _advice(name: str, known: set[str]) -> str:
+    return did_you_mean(name, known, "parameter") if known else "The operation takes no parameters."
+
+
 def _extra_headers(
     operation: OperationPlan, auth: AuthPlan, headers: Mapping[str, str], problems: Problems
 ) -> list[tuple[str, str]]:
+    if len(headers) > MAX_EXTRA_HEADERS:
+        allowed_count = f"at most {MAX_EXTRA_HEADERS}"
+        problems.append({"name": "headers", "problem": f"are {len(headers):,}", "allowed": allowed_count})
+        return []
     taken = {parameter.name.lower() for parameter in operation.parameters if parameter.location == "header"}
     accepted: dict[str, tuple[str, str]] = {}
     for name, value in headers.items():
@@ -207,6 +235,14 @@ def _extra_headers(
     return list(accepted.values())
 
 
+def _too_long(name: str, length: int, most: int) -> dict[str, str]:
+    return {"name": name, "problem": f"is {length:,} characters long", "allowed": _characters(most)}
+
+
+def _characters(most: int) -> str:
+    return f"at most {most:,} characters"
+
+
 def _unencodable(text: str) -> str | None:
     try:
         text.encode()
@@ -217,6 +253,9 @@ def _unencodable(text: str) -> str | None:
 
 def _add_idempotency_key(header: str, key: str | None, sent: list[tuple[str, str]], problems: Problems) -> None:
     if any(name.lower() == header.lower() for name, _ in sent):
+        return
+    if key is not None and len(key) > MAX_IDEMPOTENCY_KEY_CHARACTERS:
+        problems.append(_too_long(IDEMPOTENCY_HEADER, len(key), MAX_IDEMPOTENCY_KEY_CHARACTERS))
         return
     if key is not None and (problem := header_problem(key)):
         problems.append({"name": IDEMPOTENCY_HEADER, "problem": problem, "allowed": "text without line breaks and NUL"})

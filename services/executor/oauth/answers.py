@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from services.executor.domain.oauth import DEFAULT_LIFETIME, MAX_LIFETIME
+from shared.security.redaction import hide
 
 _MOST_TOKEN: Final = 16_384
 _MOST_SCOPES: Final = 4096
@@ -119,9 +120,7 @@ def _told(said: Any, most: int, secrets: tuple[str, ...]) -> str:
     """What an endpoint said, fit for a sentence of ours: printable, on one line, short, and free of `secrets`."""
     if not isinstance(said, str | int):
         return ""
-    text = str(said)
-    for secret in secrets:
-        text = text.replace(secret, "…")
+    text = hide(str(said), secrets)
     text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
     return text if len(text) <= most else text[: most - 1] + "…"
 

@@ -6,11 +6,13 @@ from time import monotonic
 
 import msgspec
 
+from services.executor.domain.echoes import Hidden
 from services.executor.domain.oauth import AccessToken, TokenClient, says_expired
 from services.executor.oauth.tokens import Tokens
 from services.executor.resilience.turn import Place
 from services.executor.transport.interface import HttpRequest, HttpResponse
 from shared.contracts.errors import DibopError
+from shared.security.redaction import keep_out_too
 
 
 class Bearer:
@@ -26,9 +28,11 @@ class Bearer:
         self._used: list[AccessToken] = []
 
     @property
-    def secrets(self) -> tuple[str, ...]:
+    def hidden(self) -> Hidden:
         """What no caller may see of it."""
-        return (*(token.value for token in self._used), *self._client.secrets)
+        if len(self._used) == 1:
+            return self._used[0].credentials.hidden
+        return Hidden.of(secret for token in self._used for secret in token.credentials.secrets)
 
     async def sign(self, request: HttpRequest) -> HttpRequest:
         """`request` with a token; a DibopError where there is none to be had."""
@@ -67,4 +71,5 @@ class Bearer:
 
     def _signed(self, request: HttpRequest, token: AccessToken) -> HttpRequest:
         self._used.append(token)
+        keep_out_too(token.value)
         return msgspec.structs.replace(request, headers=[*request.headers, *token.credentials.headers])

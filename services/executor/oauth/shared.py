@@ -130,7 +130,8 @@ class SharedTokens:
         except (msgspec.MsgspecError, DibopError):
             return None
         made = until - kept.usable_ms / 1000
-        return AccessToken(identifier.decode(), opened, int(generation), made, made + kept.renew_ms / 1000, until)
+        renew_at = made + kept.renew_ms / 1000
+        return AccessToken(identifier.decode(), opened, int(generation), made, renew_at, until, client.secrets)
 
     async def _finish(self, client: TokenClient, lock: Lock, left: _Left, value: str, ms: int) -> bool:
         kind, _, _ = await self._run("finish", _keys(client), (lock.fence, lock.holder, left, value, ms))

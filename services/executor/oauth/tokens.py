@@ -18,6 +18,7 @@ from typing import Final, Protocol
 import structlog
 
 from services.executor.domain.oauth import AccessToken, TokenClient, spans
+from services.executor.domain.scope import Scope
 from services.executor.domain.timing import deadline_passed
 from services.executor.oauth.answers import Granted, RefusedError
 from services.executor.oauth.counters import OAuthCounters
@@ -54,9 +55,9 @@ class Grants(Protocol):
 class Watcher(Protocol):
     """Whoever wants to know how connections do with their token endpoints. Nothing here may wait."""
 
-    def refused(self, client: TokenClient, error: str) -> None: ...
+    def refused(self, scope: Scope, credentials: int, cause: str) -> None: ...
 
-    def granted(self, client: TokenClient) -> None: ...
+    def granted(self, scope: Scope, credentials: int) -> None: ...
 
 
 class Tokens:
@@ -212,18 +213,15 @@ class Tokens:
         except RefusedError as error:
             self.counters.refused += 1
             refusal = Refusal(error.error, error.description)
-            self._watcher.refused(client, error.error)
+            self._watcher.refused(client.scope, client.credentials, f"token endpoint: {error.error}")
             await self._leave(client, lock, refusal)
             raise self._refusal(client, refusal) from None
         except BaseException:
             self.counters.failed += 1
             await self._leave(client, lock, None)
             raise
-        renew_after, usable_for = spans(granted.lifetime)
-        token = AccessToken(
-            secrets.token_hex(8), granted.access_token, generation, asked, asked + renew_after, asked + usable_for
-        )
-        self._watcher.granted(client)
+        token = _token(client, granted, generation, asked)
+        self._watcher.granted(client.scope, client.credentials)
         await self._leave(client, lock, token)
         return token
 
@@ -271,6 +269,20 @@ class Tokens:
             self._refused.clear()
         self._refused[client.key] = (monotonic() + REFUSED_MS / 1000, client.generation, error)
         return error
+
+
+def _token(client: TokenClient, granted: Granted, generation: int, asked: float) -> AccessToken:
+    """What was granted to a request that went out at `asked`, the earliest time that its life can count from."""
+    renew_after, usable_for = spans(granted.lifetime)
+    return AccessToken(
+        secrets.token_hex(8),
+        granted.access_token,
+        generation,
+        asked,
+        asked + renew_after,
+        asked + usable_for,
+        client.secrets,
+    )
 
 
 def refused_error(client: TokenClient, refusal: Refusal) -> DibopError:

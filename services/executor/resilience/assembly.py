@@ -39,10 +39,10 @@ class Resilience:
         on_loss = OnLoss.parse(settings.on_state_loss)
         self._state = FallbackState(self._shared, local, patience, on_loss, window=window)
         self._mirror = KvMirror(nc, HEALTH_BUCKET, msgspec.json.Decoder(ConnectionHealth).decode)
-        self._health = recorder(nc.jetstream(), self._mirror)
+        self.health = recorder(nc.jetstream(), self._mirror)
         self.counters = ResilienceCounters()
-        self.guard = Guard(self._state, self._health, self.counters)
-        self.desk = CircuitDesk(self._shared, self._health, self.counters, settings.rate_window_ms)
+        self.guard = Guard(self._state, self.health, self.counters)
+        self.desk = CircuitDesk(self._shared, self.health, self.counters, settings.rate_window_ms)
         self.bulkhead = Bulkhead(settings.max_in_flight_per_connection)
         self.outer_rates = OuterRates(read_rates(settings.enterprise_rates), read_rates(settings.platform_rates))
 
@@ -53,13 +53,13 @@ class Resilience:
 
     async def start(self) -> None:
         await self._mirror.start()
-        self._health.start()
+        self.health.start()
         await self._fleet.start()
         await self._state.start()
 
     async def stop(self, seconds: float) -> None:
         """Tell what is still to be told, within `seconds`, then disconnect."""
-        await self._health.stop(seconds)
+        await self.health.stop(seconds)
         await self._mirror.stop()
         await self._fleet.stop()
         await self._state.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -15,7 +16,8 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
-from services.executor.domain.health import Finding, after, health_changed
+from services.executor.domain.health import AuthFinding, Finding, after, health_changed
+from services.executor.domain.scope import Scope
 from services.executor.resilience.scopes import Hold
 from services.executor.resilience.types import Change
 from shared.contracts.clock import utc_now
@@ -55,11 +57,12 @@ class HealthRecorder:
         self._known = known
         self._entries = entries
         self._tell = tell
-        self._findings: deque[Finding] = deque(maxlen=_MAX_FINDINGS)
+        self._findings: deque[Finding | AuthFinding] = deque(maxlen=_MAX_FINDINGS)
         self._there = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
         self._met: set[str] = set()
+        self._turned_away: set[str] = set()
         self._writer: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -102,7 +105,24 @@ class HealthRecorder:
                 return
         self._add(Finding(hold.target, hold.circuit, False, epoch))
 
-    def _add(self, finding: Finding) -> None:
+    def refused(self, scope: Scope, credentials: int, cause: str) -> None:
+        """The token endpoint has refused a connection; `credentials` is the entry's count of them."""
+        if scope.connection is None or scope.draft:
+            return
+        self._turned_away.add(health_key(scope.enterprise, scope.connection))
+        self._add(AuthFinding(scope, True, credentials, _now_us(), cause))
+
+    def granted(self, scope: Scope, credentials: int) -> None:
+        """The token endpoint has given a connection a token: news where it had been refused."""
+        if scope.connection is None or scope.draft:
+            return
+        key = health_key(scope.enterprise, scope.connection)
+        entry = self._known.get(key)
+        if key in self._turned_away or (entry is not None and entry.auth is not None and entry.auth.refused):
+            self._turned_away.discard(key)
+            self._add(AuthFinding(scope, False, credentials, _now_us()))
+
+    def _add(self, finding: Finding | AuthFinding) -> None:
         self._findings.append(finding)
         self._empty.clear()
         self._there.set()
@@ -119,7 +139,7 @@ class HealthRecorder:
             self._there.clear()
             await self._there.wait()
 
-    async def _record_surely(self, finding: Finding) -> None:
+    async def _record_surely(self, finding: Finding | AuthFinding) -> None:
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(_PASSING), wait=wait_exponential_jitter(multiplier=0.05, max=2.0)
@@ -129,7 +149,7 @@ class HealthRecorder:
         except Exception:  # noqa: BLE001 - one finding that cannot be written must not stop the others
             _log.exception("A finding about health cannot be written", connection=finding.scope.connection)
 
-    async def _record(self, finding: Finding) -> None:
+    async def _record(self, finding: Finding | AuthFinding) -> None:
         """Tell the event, then write: what a crash leaves undone is found again and told with the same id."""
         key = health_key(finding.scope.enterprise, finding.scope.connection or "")
         while True:
@@ -173,6 +193,10 @@ class HealthBucket:
         except KeyWrongLastSequenceError:
             return False
         return True
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def recorder(js: JetStreamContext, known: Known) -> HealthRecorder:

@@ -20,9 +20,14 @@ _SHORTEST_WITH_TAIL: Final = 12
 
 
 def shown_health(found: ConnectionHealth | None) -> ConnectionHealthModel:
-    """Health as people see it; `cause` names the first open circuit's operation where it has one of its own."""
+    """Health as people see it; `cause` names the first open circuit's operation where it has one of its own.
+
+    A refusal of the token endpoint comes before any circuit.
+    """
     if found is None:
         return ConnectionHealthModel()
+    if found.auth is not None and found.auth.refused:
+        return ConnectionHealthModel(state=found.state, since=found.since, cause=found.auth.cause)
     open_ones = sorted((name, circuit.cause) for name, circuit in found.circuits.items() if circuit.open)
     name, cause = open_ones[0] if open_ones else ("", "")
     return ConnectionHealthModel(
