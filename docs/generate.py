@@ -12,6 +12,7 @@ from typing import Final
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
+from docs import asyncapi
 from docs.cases import BEHAVIOURS, marked_tests, without_test
 from services.executor.settings import ExecutorSettings
 from services.publisher.settings import PublisherSettings
@@ -116,6 +117,7 @@ def template_schema() -> str:
 
 _CASES: Final = re.compile(r"(<!-- cases: begin[^\n]*-->\n).*(<!-- cases: end -->)", re.DOTALL)
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "reference/asyncapi.yaml": asyncapi.text,
     "reference/errors.md": errors,
     "reference/events.md": events,
     "reference/roles.md": roles,
