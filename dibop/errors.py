@@ -15,7 +15,8 @@ DibopError                   everything below; has code, detail, errors, retryab
 │   ├── NoServiceError       no-service: nobody serves the subject
 │   ├── ReplyTimeoutError    no-reply: the answer did not come in time
 │   ├── BrokenReplyError     broken-reply: the answer is not what the contract says
-│   └── LocalStackError      stack-failed: the local stack cannot start, run or stop as asked
+│   ├── LocalStackError      stack-failed: the local stack cannot start, run or stop as asked
+│   └── SealingKeysError     sealing-keys: key files that cannot be used, or that executors have not read yet
 └── UpstreamStatusError      upstream-status: raised by `Execution.raise_for_status()` alone
 """
 
@@ -190,6 +191,16 @@ class LocalStackError(LocalError):
     )
 
 
+class SealingKeysError(LocalError):
+    local_code = "sealing-keys"
+    local_kind = ErrorKind(
+        500,
+        "The sealing keys cannot be changed",
+        "A key file is missing or cannot be written, or executors have not read the key ring yet.",
+        "Read the detail. A rotation that stopped goes on when it is repeated.",
+    )
+
+
 class UpstreamStatusError(LocalError):
     """The external system answered with 4xx or 5xx; `execution` is the whole result."""
 
@@ -223,6 +234,7 @@ __all__ = [
     "NotAllowedError",
     "NotFoundError",
     "ReplyTimeoutError",
+    "SealingKeysError",
     "UpstreamError",
     "UpstreamStatusError",
     "from_problem",

@@ -11,7 +11,7 @@ from dibop.errors import LocalStackError
 from dibop.local.home import Home
 from shared.contracts.names import PLATFORM
 from shared.security.principals import Role, TokenIssuer
-from shared.security.sealing import KeyRing, write_private
+from shared.security.sealing import KeyRing, write_private, write_whole
 
 ENTERPRISE: Final = "local"
 ADMIN: Final = "local-admin"
@@ -57,7 +57,7 @@ def _signing_key(home: Home) -> TokenIssuer:
 def _sealing_ring(home: Home) -> None:
     if not home.key_ring_file.exists():
         write_private(home.key_ring_file, KeyRing.generate().dump())
-    home.seal_key_file.write_text(KeyRing.load(home.key_ring_file).sealing_key.dump())
+    write_whole(home.seal_key_file, KeyRing.load(home.key_ring_file).sealing_key.dump())
 
 
 def _is_current(token: str) -> bool:
