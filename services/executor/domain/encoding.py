@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 from urllib.parse import quote
 
 import msgspec
 
+_UNRESERVED: Final = re.compile(r"[A-Za-z0-9._~-]*\Z")
+
 
 def encode_component(text: str) -> str:
     """Percent-encode everything but the unreserved characters of RFC 3986, so that no part can become two."""
-    return quote(text, safe="")
+    return text if _UNRESERVED.match(text) else quote(text, safe="")
 
 
 def scalar_text(value: Any) -> str:

@@ -5,13 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
+from services.executor.transport.deadline import Deadlines
+
+
+class _Waiter:
+    """Waits for a slot until `deadline` of the loop's clock; `turn` says whether there was one."""
+
+    __slots__ = ("deadline", "turn")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float) -> None:
+        self.deadline = loop.time() + seconds
+        self.turn: asyncio.Future[bool] = loop.create_future()
+
+    def expire(self) -> None:
+        if not self.turn.done():
+            self.turn.set_result(False)
+
 
 class _Slots:
     __slots__ = ("taken", "waiting")
 
     def __init__(self) -> None:
         self.taken = 0
-        self.waiting: deque[asyncio.Future[None]] = deque()
+        self.waiting: deque[_Waiter] = deque()
 
 
 class Bulkhead:
@@ -20,6 +36,7 @@ class Bulkhead:
     def __init__(self, size: int) -> None:
         self.size = size
         self._keys: dict[str, _Slots] = {}
+        self._deadlines: Deadlines | None = None
 
     def __len__(self) -> int:
         """How many keys have attempts in flight or waiting."""
@@ -39,29 +56,30 @@ class Bulkhead:
         """Take a slot as soon as one is handed over; False where none was within `seconds`."""
         if seconds <= 0:
             return False
-        slots = self._keys[key]
-        turn = asyncio.get_running_loop().create_future()
-        slots.waiting.append(turn)
+        deadlines = self._deadlines = self._deadlines or Deadlines()
+        waiting, waiter = self._keys[key].waiting, _Waiter(asyncio.get_running_loop(), seconds)
+        waiting.append(waiter)
+        deadlines.watch(waiter)
+        got = False
         try:
-            async with asyncio.timeout(seconds):
-                await turn
-        except BaseException as error:
-            if turn.done() and not turn.cancelled():
+            got = await waiter.turn
+        except BaseException:
+            if not waiter.turn.cancelled() and waiter.turn.result():
                 self.leave(key)
-            elif turn in slots.waiting:
-                slots.waiting.remove(turn)
-            if isinstance(error, TimeoutError):
-                return False
             raise
-        return True
+        finally:
+            deadlines.forget(waiter)
+            if not got and waiter in waiting:
+                waiting.remove(waiter)
+        return got
 
     def leave(self, key: str) -> None:
         """Give a slot up: to the first that waits, else to whoever comes."""
         slots = self._keys[key]
         while slots.waiting:
-            turn = slots.waiting.popleft()
+            turn = slots.waiting.popleft().turn
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(True)
                 return
         slots.taken -= 1
         if not slots.taken:

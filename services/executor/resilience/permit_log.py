@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -17,11 +18,12 @@ class Share(msgspec.Struct, frozen=True, gc=False):
     permits: int
     seconds: float
 
-    @classmethod
-    def of(cls, rate: int, workers: int, window: float) -> Share:
+    @staticmethod
+    @lru_cache(maxsize=1024)
+    def of(rate: int, workers: int, window: float) -> Share:
         """An even share, rounded down; where that is nothing, one permit for as many windows as it takes."""
         whole = rate // workers
-        return cls(whole, window) if whole else cls(1, window * -(-workers // rate))
+        return Share(whole, window) if whole else Share(1, window * -(-workers // rate))
 
 
 class PermitLog:

@@ -81,8 +81,9 @@ class Turn:
     async def take(self) -> None:
         """Return when the attempt may be sent at once."""
         await self._take_slot()
-        await self._acquire()
-        await self.wait_until_due()
+        permit = await self._acquire()
+        if permit.due > monotonic():
+            await self.wait_until_due()
 
     async def wait_until_due(self) -> None:
         """Return at the permit's time, or at that of the one that takes its place; with a slot."""
@@ -145,16 +146,17 @@ class Turn:
 
     async def _take_slot(self) -> None:
         bulkhead, slots = self._bulkhead, self._hold.slots
-        if not bulkhead.take(slots):
-            self.guard.counters.slots_waited += 1
-            self._place.give_up()
-            try:
-                got = await bulkhead.wait(slots, self._deadline - monotonic())
-            finally:
-                self._place.take_back()
-            if not got:
-                raise _no_slot(self._hold, bulkhead.size)
-        self._has_slot = True
+        if bulkhead.take(slots):
+            self._has_slot = True
+            return
+        self.guard.counters.slots_waited += 1
+        self._place.give_up()
+        try:
+            self._has_slot = await bulkhead.wait(slots, self._deadline - monotonic())
+        finally:
+            self._place.take_back()
+        if not self._has_slot:
+            raise _no_slot(self._hold, bulkhead.size)
 
     async def _acquire(self) -> Permit:
         left = self._deadline - monotonic()
