@@ -196,7 +196,7 @@ CATALOGUE: Final[Mapping[ErrorCode, ErrorKind]] = {
     "egress-denied": ErrorKind(
         403,
         "The address is not allowed",
-        "The host leads to an internal address that no operator has allowed.",
+        "The host leads to an internal address that no operator has allowed, or can be read in more than one way.",
         "Use a public address, or have an operator allow this host and port.",
     ),
     "internal": ErrorKind(

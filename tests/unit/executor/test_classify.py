@@ -48,6 +48,7 @@ def judged(error: TransportError, *, lasted: float = 1.0, shortened: bool = Fals
         ("connect", False, ("failure", "always", "upstream-unreachable", "not_sent")),
         ("tls", False, ("failure", "always", "upstream-unreachable", "not_sent")),
         ("certificate", False, ("failure", "never", "upstream-unreachable", "not_sent")),
+        ("client_certificate", False, ("neutral", "never", "credentials-rejected", "not_sent")),
         ("sending", True, ("failure", "if-idempotent", "upstream-timeout", "unknown")),
         ("sending", False, ("failure", "always", "upstream-unreachable", "not_sent")),
         ("receiving", True, ("failure", "if-idempotent", "upstream-timeout", "unknown")),
