@@ -112,7 +112,8 @@ class Bus:
         owner: str = "platform",
         origin: str | None = None,
         policy: str = "^1",
-    ) -> None:
+    ) -> str:
+        """The new connection's id."""
         self.generations += 1
         identifier, origin = str(uuid.uuid4()), origin or origin_of(self.base_url)
         context = SealContext("connection", ENTERPRISE, owner, slug, identifier, origin)
@@ -123,6 +124,7 @@ class Bus:
         )  # fmt: skip
         kv = await self.js.key_value(subjects.CONNECTIONS_BUCKET)
         await kv.put(subjects.connection_key(ENTERPRISE, slug, name), msgspec.json.encode(entry))
+        return identifier
 
     async def disconnect(self, slug: str, name: str = "default") -> None:
         kv = await self.js.key_value(subjects.CONNECTIONS_BUCKET)

@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tests.integration.executor.world import Bus, get
+import msgspec
+from nats.aio.msg import Msg
+from nats.js.errors import KeyNotFoundError
+
+from shared.contracts import subjects
+from shared.contracts.execution import DraftExecutionRequest
+from shared.contracts.projections import ConnectionEntry, ConnectionHealth
+from shared.security.sealing import SealContext
+from tests.integration.executor.world import ENTERPRISE, Bus, get, read
 from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET
+from tests.support.polling import eventually
+
+OPERATIONS = (
+    get("me", "/api/me"),
+    get("forbidding", "/api/forbidding"),
+    get("always_401", "/api/always-401"),
+    get("echo", "/api/echo"),
+    {"operation": "create", "method": "POST", "path": "/api/me", "parameters": []},
+)
 
 
 @dataclass
 class OAuthBus(Bus):
     """What registry, publisher and callers do. `base_url` is the OAuth2 server's, with the API behind it."""
 
-    async def connector(self, *, grant: str = "client_credentials", connect: bool = True, **changes: Any) -> str:
+    async def connector(self, *, connect: bool = True, **changes: Any) -> str:
         """Publish a connector with an API that wants a token, and connect to it; the answer is its slug."""
         slug = f"o{uuid.uuid4().hex[:12]}"
-        auth: dict[str, Any] = {"auth_type": "oauth2", "grant_type": grant, "token_url": f"{self.base_url}/token"}
-        if grant == "authorization_code":
-            auth["authorization_url"] = f"{self.base_url}/authorize"
-        operations = [
-            get("me", "/api/me"),
-            get("forbidding", "/api/forbidding"),
-            get("always_401", "/api/always-401"),
-            get("echo", "/api/echo"),
-            {"operation": "create", "method": "POST", "path": "/api/me", "parameters": []},
-        ]
-        await self.publish(slug, *operations, **auth, **changes)
+        await self.publish(slug, *OPERATIONS, **self._auth(changes))
         if connect:
             await self.connect(slug)
         return slug
@@ -39,10 +47,55 @@ class OAuthBus(Bus):
         secrets: Mapping[str, str] | None = None,
         values: Mapping[str, str] | None = None,
         **options: Any,
-    ) -> None:
-        """With the client's own credentials, unless others are given."""
+    ) -> str:
+        """With the client's own credentials, unless others are given; the answer is the connection's id."""
         secrets = {"client_secret": CLIENT_SECRET} if secrets is None else secrets
-        await super().connect(slug, secrets, {"client_id": CLIENT_ID, **(values or {})}, **options)
+        return await super().connect(slug, secrets, {"client_id": CLIENT_ID, **(values or {})}, **options)
+
+    async def entry(self, slug: str) -> ConnectionEntry:
+        kv = await self.js.key_value(subjects.CONNECTIONS_BUCKET)
+        found = await kv.get(subjects.connection_key(ENTERPRISE, slug, "default"))
+        return msgspec.json.decode(found.value or b"", type=ConnectionEntry)
+
+    async def write(self, entry: ConnectionEntry) -> None:
+        kv = await self.js.key_value(subjects.CONNECTIONS_BUCKET)
+        await kv.put(subjects.connection_key(ENTERPRISE, entry.connector, entry.name), msgspec.json.encode(entry))
+
+    async def rotate(self, slug: str, secrets: Mapping[str, str]) -> None:
+        """Other credentials for the same connection."""
+        old = await self.entry(slug)
+        context = SealContext("connection", ENTERPRISE, old.owner, slug, old.id, old.origin)
+        changed = {
+            "sealed": self.ring.sealing_key.seal_all(secrets, context),
+            "credentials": old.credentials + 1,
+            "generation": old.generation + 1,
+            "token": None,
+        }
+        await self.write(msgspec.structs.replace(old, **changed))
+
+    async def has_health(self, identifier: str, state: str) -> None:
+        """Return once the connection has this health."""
+        kv = await self.js.key_value(subjects.HEALTH_BUCKET)
+
+        async def has_it() -> bool:
+            try:
+                found = await kv.get(subjects.health_key(ENTERPRISE, identifier))
+            except KeyNotFoundError:
+                return False
+            return msgspec.json.decode(found.value or b"", type=ConnectionHealth).state == state
+
+        await eventually(has_it, what=f"health is {state}")
+
+    async def listen_to_health(self, identifier: str) -> list[tuple[str, str]]:
+        """From which state to which it changes; the list grows as events come."""
+        told: list[tuple[str, str]] = []
+
+        async def heard(message: Msg) -> None:
+            event = json.loads(message.data)
+            told.append((event["from"], event["to"]))
+
+        await self.js.subscribe(subjects.event(ENTERPRISE, "connection", identifier, "health_changed"), cb=heard)
+        return told
 
     async def me(self, slug: str, **options: Any) -> dict[str, Any]:
         """Whom the API takes the caller for."""
@@ -50,3 +103,22 @@ class OAuthBus(Bus):
         assert answer["status_code"] == 200, answer
         response: dict[str, Any] = answer["response"]
         return response
+
+    async def test_draft(self, operation: str, secrets: Mapping[str, str], **changes: Any) -> dict[str, Any]:
+        """Run an operation of a draft with credentials that are sealed for this test."""
+        slug = f"o{uuid.uuid4().hex[:12]}"
+        digest = await self.store(slug, *OPERATIONS, **self._auth(changes))
+        credentials = msgspec.structs.replace(self.test_credentials(slug, secrets), values={"client_id": CLIENT_ID})
+        request = DraftExecutionRequest(owner=ENTERPRISE, digest=digest, credentials=credentials)
+        return read(await self.raw(subjects.draft_execute(ENTERPRISE, slug, operation), msgspec.json.encode(request)))
+
+    def _auth(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        auth: dict[str, Any] = {
+            "auth_type": "oauth2",
+            "grant_type": "client_credentials",
+            "token_url": f"{self.base_url}/token",
+            **changes,
+        }
+        if auth["grant_type"] == "authorization_code":
+            auth["authorization_url"] = f"{self.base_url}/authorize"
+        return {name: value for name, value in auth.items() if value is not None}
