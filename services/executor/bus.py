@@ -33,8 +33,10 @@ from shared.contracts.subjects import (
     EXECAS_PATTERN,
     EXECAS_PLANE,
     EXECUTORS_QUEUE,
+    enterprise_of,
 )
 from shared.messaging.replies import as_dibop_error, problem_bytes, request_id_of
+from shared.messaging.reply_guard import DroppedRequests, reply_allowed
 
 _log = structlog.get_logger(__name__)
 
@@ -52,6 +54,7 @@ class Counters(msgspec.Struct):
     errors: int = 0
     overloaded: int = 0
     without_reply: int = 0
+    foreign_reply: int = 0
     undelivered: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
@@ -96,6 +99,7 @@ class Intake:
         self._subscriptions: list[Subscription] = []
         self._idle = asyncio.Event()
         self._idle.set()
+        self._dropped = DroppedRequests()
         self.counters = Counters()
 
     async def start(self) -> None:
@@ -148,6 +152,9 @@ class Intake:
         counters.requests += 1
         if not message.reply:
             counters.without_reply += 1
+        elif not reply_allowed(enterprise_of(message.subject), message.reply):
+            self._dropped.add(message.subject, message.reply)
+            counters.foreign_reply = self._dropped.count
         elif counters.in_flight < self._max_in_flight and counters.waiting <= self._queue_size:
             self._begin(message, handler, monotonic())
         elif len(self._queue) + counters.waiting < self._queue_size:

@@ -19,6 +19,9 @@ from shared.settings import ServiceSettings
 class ExecutorSettings(ServiceSettings):
     """One worker process."""
 
+    nats_inbox_prefix: str = Field(
+        "_INBOX.svc.executor", description="Prefix of this user's private inboxes, which its NATS permissions name."
+    )
     worker: str = Field(
         "", max_length=64, description="This worker's name in status and logs; its process id if empty."
     )

@@ -13,6 +13,9 @@ from shared.settings import DatabaseSettings, ServiceSettings
 class PublisherSettings(ServiceSettings, DatabaseSettings):
     """What the publisher needs; the file of its own token is not optional for it."""
 
+    nats_inbox_prefix: str = Field(
+        "_INBOX.svc.publisher", description="Prefix of this user's private inboxes, which its NATS permissions name."
+    )
     service_token_file: Path = Field(
         ..., description="The publisher's own token, of role `publisher`, with which it commands the registry."
     )

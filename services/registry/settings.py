@@ -10,6 +10,9 @@ from shared.settings import DatabaseSettings, ServiceSettings
 class RegistrySettings(ServiceSettings, DatabaseSettings):
     """What the registry needs besides bus and database."""
 
+    nats_inbox_prefix: str = Field(
+        "_INBOX.svc.registry", description="Prefix of this user's private inboxes, which its NATS permissions name."
+    )
     migrate_at_start: bool = Field(
         True,
         description="Migrate the database before serving; false where 'dibop migrate' is a step of its own.",

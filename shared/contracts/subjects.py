@@ -54,6 +54,12 @@ def parse(subject: str) -> Address:
     return Address(parts[0], parts[2], parts[3], parts[4])
 
 
+def enterprise_of(subject: str) -> str:
+    """The third token, whatever stands there; empty where there is none. `parse` is for what is not trusted yet."""
+    tokens = subject.split(".", 3)
+    return tokens[2] if len(tokens) > 2 else ""
+
+
 def execute(enterprise: str, connector: str, operation: str) -> str:
     return f"exec.v1.{enterprise}.{connector}.{operation}"
 

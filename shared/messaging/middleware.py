@@ -1,4 +1,4 @@
-"""The FastStream middleware that keeps the promise of one reply for every request.
+"""The FastStream middleware that keeps the promise of one reply for every request, where a reply may go.
 
 FastStream itself answers nothing when a handler raises or a body cannot be read: the caller would
 hang until its time is up.
@@ -18,7 +18,9 @@ from faststream.nats import NatsResponse
 from nats.aio.msg import Msg
 
 from shared.contracts.execution import REQUEST_ID_HEADER
+from shared.contracts.subjects import enterprise_of
 from shared.messaging.replies import as_dibop_error, problem_bytes, request_id_of
+from shared.messaging.reply_guard import DroppedRequests, reply_allowed
 
 _log = structlog.get_logger(__name__)
 
@@ -50,9 +52,10 @@ class Tally:
 
 
 class _AnswerErrors(BaseMiddleware[Any, Msg]):
-    def __init__(self, msg: Msg, /, *, context: Any, tally: Tally) -> None:
+    def __init__(self, msg: Msg, /, *, context: Any, tally: Tally, dropped: DroppedRequests) -> None:
         super().__init__(msg, context=context)
         self._tally = tally
+        self._dropped = dropped
 
     async def on_receive(self) -> None:
         self._tally.begin()
@@ -71,6 +74,10 @@ class _AnswerErrors(BaseMiddleware[Any, Msg]):
     async def consume_scope(
         self, call_next: Callable[[StreamMessage[Msg]], Awaitable[Any]], msg: StreamMessage[Msg]
     ) -> NatsResponse:
+        if msg.reply_to and not reply_allowed(enterprise_of(self.msg.subject), msg.reply_to):
+            self._dropped.add(self.msg.subject, msg.reply_to)
+            msg.reply_to = ""  # FastStream answers nowhere then
+            return NatsResponse(b"")
         request_id = request_id_of(msg.headers)
         with structlog.contextvars.bound_contextvars(request_id=request_id, subject=self.msg.subject[:200]):
             try:
@@ -83,10 +90,10 @@ class _AnswerErrors(BaseMiddleware[Any, Msg]):
         return NatsResponse(body, headers={REQUEST_ID_HEADER: request_id, "content-type": "application/json"})
 
 
-def answer_errors(tally: Tally) -> Callable[..., _AnswerErrors]:
+def answer_errors(tally: Tally, dropped: DroppedRequests) -> Callable[..., _AnswerErrors]:
     """The middleware as FastStream wants it: something that makes one for each message."""
 
     def make(msg: Msg, /, *, context: Any) -> _AnswerErrors:
-        return _AnswerErrors(msg, context=context, tally=tally)
+        return _AnswerErrors(msg, context=context, tally=tally, dropped=dropped)
 
     return make

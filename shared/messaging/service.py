@@ -1,7 +1,8 @@
 """A service that answers commands: one FastStream broker, its life cycle, and its promises.
 
 Every request gets one reply, whatever it holds and whatever fails. Concurrency is bounded, and so is the
-queue behind it: beyond it a request is refused at once with `overloaded`. Ready means that every
+queue behind it: beyond it a request is refused at once with `overloaded`. A request whose reply would go to another
+enterprise's inbox is dropped. Ready means that every
 subscription has reached the server; the NATS micro service `dibop-<name>` appears then. On SIGTERM
 the service stops taking requests, answers those it has taken, and only then goes.
 """
@@ -31,6 +32,7 @@ from shared.messaging.broker import make_broker
 from shared.messaging.connection import BusClient
 from shared.messaging.middleware import Tally, answer_errors
 from shared.messaging.replies import encode_reply, request_id_of
+from shared.messaging.reply_guard import DroppedRequests
 from shared.messaging.validation import read_body
 from shared.security.principals import Principal, TokenVerifier
 from shared.settings import ServiceSettings
@@ -75,6 +77,7 @@ class CommandService:
         self._verifier = verifier
         self._version = version
         self._tally = Tally()
+        self.dropped = DroppedRequests()
         self._work = _Work(name)
         self._subscribers: list[Any] = []
         self._on_start: list[Hook] = []
@@ -85,7 +88,7 @@ class CommandService:
             settings,
             name=f"dibop-{name}",
             drain_seconds=settings.drain_seconds,
-            middlewares=[answer_errors(self._tally)],
+            middlewares=[answer_errors(self._tally, self.dropped)],
             apply_types=False,
             logger=None,
         )

@@ -14,6 +14,7 @@ from shared.messaging.bootstrap import bootstrap, stream_configs
 from shared.messaging.connection import BusClient, connect
 from shared.persistence.engine import Database
 from shared.settings import BusSettings
+from tests.support.inboxes import TEST_INBOXES
 from tests.support.servers import NatsServer, httpbin_server, nats_server, postgres_server, redis_server
 
 
@@ -59,7 +60,7 @@ def own_nats(tmp_path: Path) -> Iterator[Callable[[], NatsServer]]:
 
 @pytest.fixture
 def bus_settings(nats_url: str) -> BusSettings:
-    return BusSettings(nats_url=nats_url)
+    return BusSettings(nats_url=nats_url, nats_inbox_prefix=TEST_INBOXES)
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from shared.messaging.bootstrap import bootstrap
 from shared.messaging.connection import connect
 from shared.settings import BusSettings
 from tests.integration.executor.world import ENTERPRISE, Bus, read
+from tests.support.inboxes import TEST_INBOXES
 from tests.support.polling import eventually, wait_until
 from tests.support.processes import ManagedProcess
 from tests.support.servers import NatsServer, RedisServer
@@ -159,7 +160,7 @@ def fleet(directory: Path, **environment: str) -> Iterator[Fleet]:
 
 
 async def _bootstrap(url: str) -> None:
-    nc = await connect(BusSettings(nats_url=url), name="test", wait_seconds=10)
+    nc = await connect(BusSettings(nats_url=url, nats_inbox_prefix=TEST_INBOXES), name="test", wait_seconds=10)
     await bootstrap(nc.jetstream())
     await nc.close()
 
@@ -170,7 +171,9 @@ class FleetBus(Bus):
 
     @classmethod
     async def of(cls, fleet: Fleet) -> FleetBus:
-        nc = await connect(BusSettings(nats_url=fleet.nats.url), name="test", wait_seconds=10)
+        nc = await connect(
+            BusSettings(nats_url=fleet.nats.url, nats_inbox_prefix=TEST_INBOXES), name="test", wait_seconds=10
+        )
         return cls(nc, nc.jetstream(), fleet.upstream.url)
 
     async def connector(self, slug: str, *, method: str = "GET", **resilience: Any) -> str:

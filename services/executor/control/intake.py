@@ -20,8 +20,9 @@ from services.executor.control.commands import command_of
 from services.executor.control.ports import Caller, Controls
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import AUTHORIZATION_HEADER, MAX_REQUEST_BYTES, REQUEST_ID_HEADER
-from shared.contracts.subjects import CONTROL_PATTERN, EXECUTORS_QUEUE, parse
+from shared.contracts.subjects import CONTROL_PATTERN, EXECUTORS_QUEUE, enterprise_of, parse
 from shared.messaging.replies import as_dibop_error, encode_reply, problem_bytes, request_id_of
+from shared.messaging.reply_guard import DroppedRequests, reply_allowed
 from shared.messaging.validation import read_body
 
 _AT_ONCE: Final = 32
@@ -36,6 +37,7 @@ class Control:
         self._nc = nc
         self._callers = callers
         self._controls = controls
+        self._dropped = DroppedRequests()
         self._tasks: set[asyncio.Task[None]] = set()
         self._subscription: Subscription | None = None
 
@@ -58,6 +60,9 @@ class Control:
 
     async def _take(self, message: Msg) -> None:
         if not message.reply:
+            return
+        if not reply_allowed(enterprise_of(message.subject), message.reply):
+            self._dropped.add(message.subject, message.reply)
             return
         task = asyncio.create_task(self._serve(message, full=len(self._tasks) >= _AT_ONCE))
         self._tasks.add(task)

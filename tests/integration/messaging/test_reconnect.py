@@ -17,6 +17,7 @@ from shared.messaging.kv import KvMirror
 from shared.messaging.service import CommandContext, CommandService
 from shared.security.principals import Role, TokenVerifier
 from shared.settings import BusSettings, ServiceSettings
+from tests.support.inboxes import TEST_INBOXES
 from tests.support.polling import eventually
 from tests.support.processes import free_port
 from tests.support.servers import NatsServer
@@ -60,7 +61,9 @@ async def test_a_service_answers_again_after_the_server_was_killed(
 
     await service.start()
     token = tokens.issue("eve", "acme", Role.VIEWER)
-    caller = await connect(BusSettings(nats_url=server.url), name="caller", wait_seconds=10)
+    caller = await connect(
+        BusSettings(nats_url=server.url, nats_inbox_prefix=TEST_INBOXES), name="caller", wait_seconds=10
+    )
 
     async def answered() -> bool:
         try:

@@ -19,6 +19,8 @@ from services.executor.handlers import Call, Ports
 from shared.contracts.errors import DibopError
 from tests.support.polling import eventually
 
+INBOX = "_INBOX.acme."
+
 
 class FakeSubscription:
     async def drain(self) -> None: ...
@@ -43,11 +45,12 @@ class FakeNats:
     async def publish(self, subject: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         if self.closed:
             raise ConnectionClosedError
-        self.replies.append((subject, body, headers))
+        self.replies.append((subject.removeprefix(INBOX), body, headers))
 
     async def ask(self, reply: str, *, subject: str = "exec.v1.acme.shop.run", headers: Any = None) -> None:
         plane = subject.split(".", maxsplit=1)[0]
-        message = Msg(cast("Client", self), subject=subject, reply=reply, data=b"{}", headers=headers)
+        inbox = reply if not reply or reply.startswith("_") else INBOX + reply
+        message = Msg(cast("Client", self), subject=subject, reply=inbox, data=b"{}", headers=headers)
         await self.callbacks[f"{plane}.v1.*.*.*"](message)
 
     def codes(self) -> dict[str, str]:
@@ -139,6 +142,39 @@ async def test_with_one_place_every_request_gets_its_turn(world: Callable[..., A
         if number % 7 == 0:
             await asyncio.sleep(0)
     await eventually(lambda: len(here.nats.replies) == 50)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "_INBOX.globex.ann.1",
+        "_INBOX.acmes.ann.1",
+        "_INBOX.acme",
+        "_INBOX.ann.1",
+        "_INBOX.svc",
+        "_INBOXES.acme.1",
+        "_JS.API.STREAM.DELETE.EVENTS",
+    ],
+)
+async def test_a_request_whose_reply_would_go_elsewhere_is_dropped_and_counted(
+    world: Callable[..., Any], reply: str
+) -> None:
+    here = await world()
+    for subject in ("exec.v1.acme.shop.run", "execas.v1.acme.shop.run", "draft.v1.acme.shop.run"):
+        await here.nats.ask(reply, subject=subject)
+    assert (here.calls, here.nats.replies) == ([], [])
+    assert (here.intake.counters.foreign_reply, here.intake.counters.requests) == (3, 3)
+
+
+@pytest.mark.parametrize("reply", ["_INBOX.acme.ann.1", "_INBOX.svc.console.1", "_R_.abc.def"])
+async def test_a_reply_goes_to_the_enterprise_a_service_or_where_the_server_routes_it(
+    world: Callable[..., Any], reply: str
+) -> None:
+    here = await world()
+    here.gate.set()
+    await here.nats.ask(reply)
+    await eventually(lambda: len(here.nats.replies) == 1)
+    assert here.intake.counters.foreign_reply == 0
 
 
 async def test_a_request_without_a_reply_subject_is_dropped_and_counted(world: Callable[..., Any]) -> None:
