@@ -53,7 +53,6 @@ async def service(nats_url: str, verifier: TokenVerifier, saved: list[str]) -> A
         "evt.v1.globex.connector.shop.version_published",
         "$KV.connections.globex.shop.default",
         "$JS.API.STREAM.DELETE.EVENTS",
-        "$JS.ACK.EVENTS.relay.1.1.1.1.1",
     ],
 )
 async def test_it_is_dropped_and_counted(
