@@ -54,7 +54,7 @@ class Callers(asyncio.Protocol):
     """One connection to NATS; each of its slots has at most one request in flight."""
 
     def __init__(self) -> None:
-        self._inbox = f"_INBOX.{secrets.token_hex(6)}"
+        self._inbox = f"_INBOX.{scenario.ENTERPRISE}.{secrets.token_hex(6)}"
         self._buffer = b""
         self._sent: list[float] = []
         self._requests: list[bytes] = []

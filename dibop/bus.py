@@ -26,10 +26,11 @@ from dibop.errors import (
 )
 from shared.contracts.errors import ERROR_CODE_HEADER
 from shared.contracts.execution import AUTHORIZATION_HEADER, REQUEST_ID_HEADER
-from shared.messaging.tls import TlsClient, TlsFilesError, tls_options
+from shared.messaging.natspy import MendedClient, TlsFilesError, tls_options
 
 _RECONNECT_WAIT_SECONDS: Final = 0.25
 _REFUSED: Final = "permissions violation"
+_KEPT_REFUSALS: Final = 20
 
 
 class Bus:
@@ -38,7 +39,7 @@ class Bus:
     def __init__(self, context: Context, *, name: str) -> None:
         self.context = context
         self._name = name
-        self._nats = TlsClient()
+        self._nats = MendedClient()
         self._last_error = ""
         self._given_up = False
         self._refusals: list[str] = []
@@ -121,9 +122,14 @@ class Bus:
         return None if (reply.headers or {}).get("Status") else reply.data
 
     async def subscribe(self, subject: str) -> Subscription:
-        """Subscribe, and return once the server has it."""
+        """Subscribe, and return once the server has it; NotAllowedError where it refuses this user the subject."""
         subscription = await self._nats.subscribe(subject)
         await self._nats.flush()
+        if self._refuses(subject):
+            await subscription.unsubscribe()
+            raise NotAllowedError(
+                "forbidden", f"NATS refuses this user to listen to {subject}. Ask an operator for the permission."
+            )
         return subscription
 
     async def ping_services(self, name: str, *, window: float) -> list[dict[str, Any]]:
@@ -169,10 +175,15 @@ class Bus:
             raise asyncio.CancelledError
         self._last_error = (str(error) or type(error).__name__).removeprefix("nats: ")
         if _REFUSED in self._last_error.lower():
-            self._refusals = [*self._refusals[-19:], self._last_error.lower()]
+            self._refusals.append(self._last_error.lower())
+            del self._refusals[:-_KEPT_REFUSALS]
+
+    def _refuses(self, subject: str) -> bool:
+        """nats-py tells what was refused in lower case."""
+        return any(f'"{subject.lower()}"' in refusal for refusal in self._refusals)
 
     def _no_answer(self, subject: str, timeout: float, request_id: str) -> NotAllowedError | ReplyTimeoutError:
-        if any(f'"{subject.lower()}"' in refusal for refusal in self._refusals):
+        if self._refuses(subject):
             return NotAllowedError(
                 "forbidden",
                 f"NATS refuses this user the subject {subject}. Ask an operator for the permission.",

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ValidationError
 
 from dibop.bus import Bus
 from dibop.context import Context
-from dibop.errors import BrokenReplyError, DibopError, InvalidRequestError, typed
+from dibop.errors import BrokenReplyError, DibopError, InvalidRequestError, NotAllowedError, typed
 from dibop.execution import Execution, build, decode_reply, join_parts, parts_of
 from shared.contracts import subjects
-from shared.contracts.events import Event
+from shared.contracts.events import PUBLIC_EVENTS, Event, narrowed
 from shared.contracts.execution import (
     CONNECTION_HEADER,
     DEADLINE_HEADER,
@@ -154,10 +154,10 @@ class Client:
         """Listen from now on: `async with client.events("connector.*.version_published") as events`.
 
         `pattern` is the end of the subject, `<noun>.<identifier>.<what>`, where `*` stands for any token and a
-        final `>` for any rest. Heard are the caller's enterprise and the platform, or `enterprises`.
+        final `>` for any rest. Heard are the caller's enterprise and the platform, or `enterprises`. Of the platform
+        most callers may hear no more than what is new in the catalogue.
         """
-        heard = enterprises or tuple(dict.fromkeys((self.enterprise, PLATFORM)))
-        return EventStream(self.bus, [f"evt.{subjects.VERSION}.{enterprise}.{pattern}" for enterprise in heard])
+        return EventStream(self.bus, pattern, enterprises or tuple(dict.fromkeys((self.enterprise, PLATFORM))))
 
     async def _result(self, raw: bytes) -> Execution:
         reply = decode_reply(raw)
@@ -180,18 +180,23 @@ class Client:
 class EventStream:
     """Events as they happen. Entering subscribes; what happened before is not heard."""
 
-    def __init__(self, bus: Bus, patterns: list[str]) -> None:
+    def __init__(self, bus: Bus, pattern: str, enterprises: tuple[str, ...]) -> None:
         self._bus = bus
-        self._patterns = patterns
+        self._pattern = pattern
+        self._enterprises = enterprises
         self._subscriptions: list[Subscription] = []
         self._queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=1024)
         self._readers: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        for pattern in self._patterns:
-            subscription = await self._bus.subscribe(pattern)
-            self._subscriptions.append(subscription)
-            self._readers.append(asyncio.create_task(self._read(subscription)))
+        for enterprise in self._enterprises:
+            try:
+                await self._listen(subjects.events(enterprise, self._pattern))
+            except NotAllowedError:
+                if enterprise != PLATFORM:
+                    raise
+                for pattern in narrowed(self._pattern, PUBLIC_EVENTS):
+                    await self._listen(subjects.events(PLATFORM, pattern))
         return self
 
     async def __aexit__(
@@ -209,6 +214,11 @@ class EventStream:
     async def next(self, timeout: float) -> Event:  # noqa: ASYNC109  # reads better at the call
         """The next event; TimeoutError where none comes within `timeout` seconds."""
         return await asyncio.wait_for(self._queue.get(), timeout)
+
+    async def _listen(self, subject: str) -> None:
+        subscription = await self._bus.subscribe(subject)
+        self._subscriptions.append(subscription)
+        self._readers.append(asyncio.create_task(self._read(subscription)))
 
     async def _read(self, subscription: Subscription) -> None:
         async for message in subscription.messages:

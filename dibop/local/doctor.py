@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import time
@@ -17,8 +18,10 @@ from dibop.bus import Bus
 from dibop.context import Context
 from dibop.errors import DibopError
 from dibop.local.home import Home, StackState
+from dibop.local.nats_users import operator_context
 from dibop.sealing import load_sealing_key
 from shared.contracts.subjects import EVENTS_STREAM
+from shared.messaging.access.tokens import claims_of, token_in
 
 _MINIMUM_REDIS: Final = (6, 2)
 _MINIMUM_DISK_BYTES: Final = 1024**3
@@ -55,8 +58,11 @@ async def examine(home: str | None) -> list[Check]:
     except DibopError as error:
         return [*checks, Check("context", False, error.detail, error.kind.next_step)]
     checks.append(Check("context", True, f"{where.context_file}: enterprise {context.enterprise}"))
-    checks += [_token(context), _sealing_key(context)]
-    checks += [check async for check in _bus(context)]
+    checks += [_token(context), _sealing_key(context), _nats_user(context)]
+    reached = await _reached(context)
+    checks.append(reached)
+    if reached.ok:
+        checks += [check async for check in _services(where)]
     return [*checks, await _redis(where)]
 
 
@@ -88,15 +94,55 @@ def _sealing_key(context: Context) -> Check:
     return Check("sealing key", True, key.kid)
 
 
-async def _bus(context: Context) -> AsyncIterator[Check]:
+def _nats_user(context: Context) -> Check:
+    """The credentials file: there, its owner's alone, still valid, and for the inboxes that the context names."""
+    if context.nats_creds is None:
+        return Check("nats user", True, "none: the server lets everybody in")
+    mend = "'dibop up' makes it anew; elsewhere an operator does, with 'dibop nats user'."
+    try:
+        claims = claims_of(token_in(context.nats_creds.read_text()))
+        mode = context.nats_creds.stat().st_mode
+    except (OSError, ValueError) as error:
+        return Check("nats user", False, f"{context.nats_creds} cannot be used: {error}", mend)
+    listens = claims.get("nats", {}).get("sub", {}).get("allow", [])
+    left = claims.get("exp", math.inf) - time.time()
+    if left < 0:
+        return Check("nats user", False, f"{context.nats_creds} has expired", mend)
+    if f"{context.nats_inbox_prefix}.>" not in listens:
+        return Check(
+            "nats user", False, f"{context.nats_creds} may not use the inboxes {context.nats_inbox_prefix}", mend
+        )
+    if mode & 0o077:
+        return Check("nats user", False, "others can read its file", f"Run 'chmod 600 {context.nats_creds}'.")
+    lasts = "" if left == math.inf else f", {left / 86_400:.0f} days left"
+    return Check("nats user", True, f"{claims.get('name')}, inboxes {context.nats_inbox_prefix}{lasts}")
+
+
+async def _reached(context: Context) -> Check:
     bus = Bus(context, name="dibop-doctor")
     try:
         await bus.open(_CONNECT_SECONDS)
     except DibopError as error:
-        yield Check("nats", False, error.detail, _START)
+        return Check("nats", False, error.detail, _START)
+    try:
+        return Check("nats", True, f"{context.nats_url}, round trip {1000 * await bus.round_trip():.1f} ms")
+    finally:
+        await bus.close()
+
+
+async def _services(home: Home) -> AsyncIterator[Check]:
+    """What an operator's user may see."""
+    context = operator_context(home)
+    if context.nats_creds == Context.load(home.root).nats_creds is not None:
+        yield Check("services", False, "no operator's NATS user to look with", "Set DIBOP_NATS_CREDS to its file.")
+        return
+    bus = Bus(context, name="dibop-doctor")
+    try:
+        await bus.open(_CONNECT_SECONDS)
+    except DibopError as error:
+        yield Check("services", False, error.detail, "Correct DIBOP_NATS_CREDS; 'dibop up' makes the local one anew.")
         return
     try:
-        yield Check("nats", True, f"{context.nats_url}, round trip {1000 * await bus.round_trip():.1f} ms")
         yield await _streams(bus)
         for name in _SERVICES:
             yield await _service(bus, name)

@@ -101,6 +101,14 @@ class Home:
     def token_file(self, name: str) -> Path:
         return self.keys / f"{name}.jwt"
 
+    @property
+    def nats_keys(self) -> Path:
+        """What NATS users are made with, and the credentials of this stack's own."""
+        return self.keys / "nats"
+
+    def nats_creds(self, user: str) -> Path:
+        return self.nats_keys / f"{user}.creds"
+
     def database_url(self, service: str) -> str:
         """The service's own variable, where it is set, else a SQLite file here."""
         return (

@@ -9,9 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 
 from dibop.bus import Bus
-from dibop.context import Context
 from dibop.errors import LocalStackError
-from dibop.local import parts
+from dibop.local import nats_users, parts
 from dibop.local.home import Home
 from dibop.local.stack import bootstrap
 
@@ -26,9 +25,7 @@ async def migrate_all(home: str | None, tell: Callable[[str, str], None]) -> Non
     for service in _DATABASES:
         await _migrate(service, parts.database(where, service))
         tell(f"database {service}", "up to date")
-    url = os.environ.get("DIBOP_NATS_URL")
-    context = Context.load(home, nats_url=url, nats_creds=os.environ.get("DIBOP_NATS_CREDS"), enterprise="platform")
-    bus = Bus(context, name="dibop-migrate")
+    bus = Bus(nats_users.operator_context(where), name="dibop-migrate")
     await bus.open(_CONNECT_SECONDS)
     try:
         tell("streams and buckets", await bootstrap(bus))

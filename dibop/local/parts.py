@@ -15,11 +15,13 @@ from nats.errors import Error as NatsError
 import dibop
 from dibop.bus import Bus
 from dibop.errors import DibopError
-from dibop.local import keys, ports
+from dibop.local import keys, nats_users, ports
 from dibop.local.binaries import find_nats_server, find_redis_server, nats_config, redis_argv
 from dibop.local.home import Home
 from dibop.local.ports import HOST
 from dibop.local.supervisor import Part, ReadyCheck
+from shared.messaging.access.authority import Authority
+from shared.messaging.access.permissions import SERVICES
 
 EXAMPLES: Final = Path(dibop.__file__).resolve().parents[1] / "examples"
 EGRESS_VARIABLE: Final = "DIBOP_EGRESS_ALLOW"
@@ -45,10 +47,11 @@ def demo_url(assigned: Mapping[str, int]) -> str:
     return f"http://{HOST}:{assigned[ports.DEMO]}"
 
 
-def servers(home: Home, assigned: Mapping[str, int]) -> list[Part]:
-    """NATS and Redis."""
-    config = home.nats / "nats.conf"
-    config.write_text(nats_config(port=assigned[ports.NATS], store=home.nats / "jetstream"))
+def servers(home: Home, assigned: Mapping[str, int], authority: Authority) -> list[Part]:
+    """NATS, which lets in the users of `authority` alone, and Redis."""
+    config, store = home.nats / "nats.conf", home.nats / "jetstream"
+    nats_users.adopt_streams(store, authority)
+    config.write_text(nats_config(port=assigned[ports.NATS], store=store) + authority.server_config())
     return [
         Part(
             "nats",
@@ -85,12 +88,14 @@ def demo(home: Home, assigned: Mapping[str, int]) -> Part:
 
 def registry(home: Home, assigned: Mapping[str, int], bus: Bus) -> Part:
     """It migrates its database before it serves, as the publisher does."""
-    return _service("registry", home, bus, {**_shared(home, assigned), **database(home, "registry")})
+    return _service("registry", home, bus, {**_shared(home, assigned, "registry"), **database(home, "registry")})
 
 
 def publisher(home: Home, assigned: Mapping[str, int], bus: Bus) -> Part:
     own = {"DIBOP_SERVICE_TOKEN_FILE": str(home.token_file(keys.PUBLISHER))}
-    return _service("publisher", home, bus, {**_shared(home, assigned), **database(home, "publisher"), **own})
+    return _service(
+        "publisher", home, bus, {**_shared(home, assigned, "publisher"), **database(home, "publisher"), **own}
+    )
 
 
 def executors(home: Home, assigned: Mapping[str, int], bus: Bus, workers: int) -> list[Part]:
@@ -99,7 +104,7 @@ def executors(home: Home, assigned: Mapping[str, int], bus: Bus, workers: int) -
     if ports.DEMO in assigned:
         allowed.append(f"{HOST}:{assigned[ports.DEMO]}")
     environment = {
-        **_shared(home, assigned),
+        **_shared(home, assigned, "executor"),
         "DIBOP_REDIS_URL": redis_url(assigned),
         "DIBOP_SEAL_KEYRING_FILE": str(home.key_ring_file),
         "DIBOP_SERVICE_TOKEN_FILE": str(home.token_file(keys.EXECUTOR)),
@@ -118,10 +123,11 @@ def database(home: Home, service: str) -> dict[str, str]:
     return {"DIBOP_DATABASE_URL": home.database_url(service)}
 
 
-def _shared(home: Home, assigned: Mapping[str, int]) -> dict[str, str]:
+def _shared(home: Home, assigned: Mapping[str, int], service: str) -> dict[str, str]:
     return {
         "DIBOP_NATS_URL": nats_url(assigned),
-        "DIBOP_NATS_INBOX_PREFIX": "_INBOX",
+        "DIBOP_NATS_CREDS": str(home.nats_creds(service)),
+        "DIBOP_NATS_INBOX_PREFIX": SERVICES[service].inbox_prefix,
         "DIBOP_TOKEN_KEY_FILE": str(home.token_keys_file),
     }
 

@@ -13,7 +13,7 @@ from dibop import __version__
 from dibop.bus import Bus
 from dibop.context import Context
 from dibop.errors import LocalStackError
-from dibop.local import keys, parts, ports
+from dibop.local import keys, nats_users, parts, ports
 from dibop.local.binaries import MissingProgramError
 from dibop.local.home import Home, HomeLock, PartState, StackState
 from dibop.local.processes import ProcessId
@@ -72,16 +72,17 @@ class LocalStack:
         with self._timed("home") as result:
             await _end_leftovers(self.home)
             keys.ensure(self.home)
+            authority = nats_users.ensure(self.home)
             self.ports = ports.assign(self.home, [ports.NATS, ports.REDIS, *([ports.DEMO] if parts.has_demo() else [])])
             self._write_state([])
             result.append(str(self.home.root))
         try:
-            servers = parts.servers(self.home, self.ports)
+            servers = parts.servers(self.home, self.ports, authority)
         except MissingProgramError as error:
             raise LocalStackError(str(error)) from error
         await self._supervisor.start([[server] for server in servers], self._report_started)
-        context = self._write_context()
-        self._bus = Bus(context, name="dibop-supervisor")
+        self._write_context()
+        self._bus = Bus(nats_users.operator_context(self.home, environment={}), name="dibop-supervisor")
         await self._bus.open(_CONNECT_SECONDS)
         with self._timed("streams and buckets") as result:
             result.append(await bootstrap(self._bus))
@@ -98,15 +99,16 @@ class LocalStack:
             parts.executors(self.home, self.ports, bus, self._workers),
         ]
 
-    def _write_context(self) -> Context:
+    def _write_context(self) -> None:
         context = Context(
             nats_url=parts.nats_url(self.ports),
+            nats_creds=self.home.nats_creds(nats_users.CLIENT_CREDS),
+            nats_inbox_prefix=nats_users.CLIENT.inbox_prefix,
             enterprise=keys.ENTERPRISE,
             token_file=self.home.token_file(keys.ADMIN),
             seal_key_file=self.home.seal_key_file,
         )
         write_private(self.home.context_file, context.dump())
-        return context
 
     def _write_state(self, states: list[PartState]) -> None:
         state = StackState(ProcessId.own(), __version__, self._ready, self._since, states)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -28,6 +28,10 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "job": ("submitted", "succeeded", "failed", "parked"),
 }
 """Every event that this product emits, by noun."""
+PUBLIC_EVENTS: Final = tuple(
+    f"connector.*.{what}" for what in ("version_published", "version_deprecated", "unpublished")
+)
+"""What every enterprise may hear of the platform: what is new in the catalogue."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +91,22 @@ class Event:
             id=headers["ce-id"],
             time=headers.get("ce-time", ""),
         )
+
+
+def narrowed(pattern: str, allowed: Iterable[str]) -> list[str]:
+    """What `pattern` and each of `allowed` have in common, as patterns; what has nothing in common is left out.
+
+    Both are ends of an event's subject. `allowed` ones have no `>`.
+    """
+    found = (_common(pattern.split("."), each.split(".")) for each in allowed)
+    return [".".join(tokens) for tokens in found if tokens is not None]
+
+
+def _common(pattern: list[str], allowed: list[str]) -> list[str] | None:
+    if pattern[-1] == ">" and len(pattern) <= len(allowed):
+        pattern = [*pattern[:-1], *["*"] * (len(allowed) - len(pattern) + 1)]
+    if len(pattern) != len(allowed):
+        return None
+    tokens = [right if left == "*" else left for left, right in zip(pattern, allowed, strict=True)]
+    fits = all(right in {"*", token} for token, right in zip(tokens, allowed, strict=True))
+    return tokens if fits else None

@@ -90,6 +90,11 @@ def event(enterprise: str, noun: str, identifier: str, what: str) -> str:
     return f"evt.v1.{enterprise}.{noun}.{identifier}.{what}"
 
 
+def events(enterprise: str, pattern: str) -> str:
+    """`pattern` is `<noun>.<identifier>.<what>`, where `*` stands for any token and a final `>` for any rest."""
+    return f"evt.v1.{enterprise}.{pattern}"
+
+
 def response_part(enterprise: str, identifier: str, number: int) -> str:
     return f"resp.v1.{enterprise}.{identifier}.{number}"
 

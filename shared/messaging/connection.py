@@ -12,10 +12,9 @@ from collections.abc import Callable
 from typing import Final
 
 import structlog
-from nats.aio.client import DEFAULT_FLUSH_TIMEOUT
 from nats.errors import Error as NatsError
 
-from shared.messaging.tls import TlsClient, TlsFilesError, tls_options
+from shared.messaging.natspy import MendedClient, TlsFilesError, tls_options
 from shared.settings import BusSettings
 
 _log = structlog.get_logger(__name__)
@@ -32,7 +31,7 @@ class BusUnreachableError(Exception):
     """No NATS server let us in within the time that the caller gave, or there is nothing to show it."""
 
 
-class BusClient(TlsClient):
+class BusClient(MendedClient):
     """A NATS connection that others can watch.
 
     `closed` is set when the connection is over for good, whether we closed it or the server ended it
@@ -49,15 +48,6 @@ class BusClient(TlsClient):
         """Call `listener` after every reconnect; the answer takes it off again. It must not block or raise."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
-
-    async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:  # noqa: ASYNC109 - nats-py's own signature
-        """Return once the server has what was sent before, within `timeout` seconds each way.
-
-        nats-py writes a flush's PING ahead of what still waits to be written, such as a drain's UNSUB. The second PING
-        follows it for certain, so that its answer comes after the last message of a drained subscription.
-        """
-        await super().flush(timeout)
-        await super().flush(timeout)
 
     async def close(self) -> None:
         self.given_up = True

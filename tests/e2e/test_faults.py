@@ -123,8 +123,10 @@ async def test_a_publisher_killed_while_it_publishes_finishes_once(
             published = await publish(client, command)
         assert published.version == "1.0.0"
 
-    async with stack.client() as client:
-        events = await stored_events(client.bus.jetstream())
+    operator = stack.operator()
+    await operator.open(10)
+    events = await stored_events(operator.jetstream())
+    await operator.close()
     announced = [event.identifier for event in events if event.what == "version_published"]
     assert sorted(announced) == [f"slow-{number}" for number in range(len(moments))]
     for slug in announced:

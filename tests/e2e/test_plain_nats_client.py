@@ -52,7 +52,11 @@ def connected(stack: Stack, httpbin_url: str, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 async def nc(connected: dict[str, Any]) -> AsyncIterator[Client]:
-    client = await nats.connect(connected["nats_url"], inbox_prefix=connected["nats_inbox_prefix"])
+    client = await nats.connect(
+        connected["nats_url"],
+        user_credentials=connected["nats_creds"],
+        inbox_prefix=connected["nats_inbox_prefix"],
+    )
     yield client
     await client.close()
 

@@ -13,8 +13,10 @@ from typing import Any, Final
 
 import psutil
 
+from dibop.bus import Bus
 from dibop.client import Client
 from dibop.local.home import Home, StackState
+from dibop.local.nats_users import operator_context
 from dibop.local.stack import part_row
 from tests.support.polling import eventually, wait_until
 
@@ -67,6 +69,10 @@ class Stack:
 
     def client(self, **overrides: Any) -> Client:
         return Client.connect(self.home, **overrides)
+
+    def operator(self) -> Bus:
+        """A connection, to be opened, of who may look into streams."""
+        return Bus(operator_context(Home(self.home), environment={}), name="operator")
 
     def parts(self) -> dict[str, dict[str, Any]]:
         """Each part by name, as `dibop status --json` tells of it; read without the cost of a command."""

@@ -61,6 +61,11 @@ class Authority:
         return authority
 
     @property
+    def services_account(self) -> str:
+        """The public key of the account that has the streams."""
+        return self._account(SERVICES_ACCOUNT).public
+
+    @property
     def enterprises(self) -> list[str]:
         """Those that have an account."""
         return sorted(file.stem for file in (self.directory / "accounts").glob("*.seed") if file.stem not in RESERVED)
