@@ -7,9 +7,10 @@
 -- attempt.
 --
 -- Answers {attempts, repaired, decision, …}, a decision being
---    {0, wait, time, epoch, probe, failures}
---    {1, retry after, open since, cause}      the circuit is open, or half-open with a probe under way
--- or {2, wait, limit, cause}                  limit: index in KEYS, or 1 for the cooldown.
+--    {0, wait, time, epoch, failures}
+--    {0, wait, time, epoch, failures, cause, opened}   the same for the probe
+--    {1, retry after, open for, cause, opened}         the circuit is open, or half-open with a probe under way
+-- or {2, wait, limit, cause}                           limit: index in KEYS, or 1 for the cooldown.
 
 local window = tonumber(ARGV[6])
 local COOLDOWN_LONGEST = 60 * 1000000
@@ -115,7 +116,7 @@ end
 local function decide(longest)
   if threshold > 0 and state ~= CLOSED and now < ends then return {1, circuit_open()} end
   local t, limit = earliest()
-  local wait, probe = t - now, 0
+  local wait = t - now
   if wait > longest or cooldown - now > COOLDOWN_LONGEST then
     return {2, wait, limit, limit == 1 and cause_of('w') or ''}
   end
@@ -126,13 +127,14 @@ local function decide(longest)
   if threshold > 0 then
     if state ~= CLOSED then
       -- Recovery has passed, or the last probe's lease: this is the probe, and its epoch the only one that counts.
-      probe, state, ends = 1, HALF_OPEN, t + lease
+      state, ends = HALF_OPEN, t + lease
       call('HSET', KEYS[1], 's', HALF_OPEN, 'e', next_epoch(), 'u', ends)
+      return {0, wait, t, epoch, failures, cause_of('k'), since}
     elseif epoch == 0 then
       call('HSET', KEYS[1], 'e', next_epoch())
     end
   end
-  return {0, wait, t, threshold > 0 and epoch or 0, probe, failures}
+  return {0, wait, t, threshold > 0 and epoch or 0, failures}
 end
 
 local decisions = {}

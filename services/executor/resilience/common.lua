@@ -5,7 +5,7 @@
 --   e  epoch: the time of the last change, strictly rising; 0 where nothing is known
 --   f  failures in a row, while closed
 --   u  open: when a probe may go; half-open: when the probe's lease ends
---   o  when the circuit left closed
+--   o  when the circuit left closed, which is also the epoch of that change
 --   k  what opened it
 --   d  when the cooldown ends
 --   w  what set the cooldown
@@ -91,8 +91,8 @@ end
 -- Answers are packed: for Redis a list costs as much as the rest of the script.
 local function answer(...) return cmsgpack.pack({...}) end
 
--- Retry after, open since, cause.
+-- Retry after, open for, cause, and the epoch of the change that opened it.
 local function circuit_open()
   renew()
-  return ends - now, now - since, cause_of('k')
+  return ends - now, max(now - since, 0), cause_of('k'), since
 end

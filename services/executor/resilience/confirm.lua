@@ -2,9 +2,9 @@
 --
 -- ARGV[6] the decision's epoch, ARGV[7] the permit's time.
 --
--- Answers {0, repaired, epoch, probe}                      send, and report with this epoch
---         {1, repaired, retry after, open since, cause}    the circuit has opened meanwhile
---      or {2, repaired}                                    the permit is void: a cooldown reaches past its time.
+-- Answers {0, repaired, epoch, probe}                           send, and report with this epoch
+--         {1, repaired, retry after, open for, cause, opened}   the circuit has opened meanwhile
+--      or {2, repaired}                                         the permit is void: a cooldown reaches past its time.
 
 local mine, permit = tonumber(ARGV[6]), tonumber(ARGV[7])
 local probe = threshold > 0 and state == HALF_OPEN and epoch == mine

@@ -42,6 +42,8 @@ class Watcher(Protocol):
 
     def changed(self, hold: Hold, change: Change) -> None: ...
 
+    def found_open(self, hold: Hold, epoch: int, cause: str) -> None: ...
+
     def succeeded(self, hold: Hold, epoch: int) -> None: ...
 
 
@@ -72,6 +74,8 @@ class Guard:
         decision = await self._state.acquire(ask)
         counters = self.counters
         counters.local_decisions += decision.local
+        if decision.opened:
+            self._watcher.found_open(hold, decision.opened, decision.cause)
         if not decision.granted:
             counters.refusals[decision.refused] += 1
             raise _refusal(hold, decision, left)
@@ -105,6 +109,8 @@ class Guard:
         answer = await self._state.confirm(permit.ask, decision)
         if answer.verdict == "circuit-open":
             self.counters.refusals["circuit-open"] += 1
+            if answer.opened:
+                self._watcher.found_open(hold, answer.opened, answer.cause)
             raise _circuit_open(hold, answer.retry_after_ms, answer.since_ms, answer.cause)
         if answer.verdict == "void":
             return None

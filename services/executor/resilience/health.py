@@ -61,7 +61,7 @@ class HealthRecorder:
         self._there = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
-        self._met: set[str] = set()
+        self._noted: set[tuple[str, str, int]] = set()
         self._turned_away: set[str] = set()
         self._writer: asyncio.Task[None] | None = None
 
@@ -96,14 +96,26 @@ class HealthRecorder:
             return
         entry = self._known.get(key)
         if entry is None:
-            if key in self._met:
+            if self._is_noted(key, hold.circuit, 0):
                 return
-            self._met.add(key)
         else:
             circuit = entry.circuits.get(hold.circuit)
             if circuit is None or not circuit.open or circuit.epoch >= epoch:
                 return
         self._add(Finding(hold.target, hold.circuit, False, epoch))
+
+    def found_open(self, hold: Hold, epoch: int, cause: str) -> None:
+        """A circuit stands open since the change of `epoch`.
+
+        Whoever has opened it tells so as well, unless it was lost before it could: then this is told in its stead.
+        """
+        key = hold.health
+        if not key:
+            return
+        entry = self._known.get(key)
+        circuit = entry.circuits.get(hold.circuit) if entry is not None else None
+        if (circuit is None or circuit.epoch < epoch) and not self._is_noted(key, hold.circuit, epoch):
+            self._add(Finding(hold.target, hold.circuit, True, epoch, cause))
 
     def refused(self, scope: Scope, credentials: int, cause: str) -> None:
         """The token endpoint has refused a connection; `credentials` is the entry's count of them."""
@@ -122,6 +134,14 @@ class HealthRecorder:
             self._turned_away.discard(key)
             self._add(AuthFinding(scope, False, credentials, _now_us()))
 
+    def _is_noted(self, key: str, circuit: str, epoch: int) -> bool:
+        """True where the same is among the findings already."""
+        noted = (key, circuit, epoch)
+        if noted in self._noted:
+            return True
+        self._noted.add(noted)
+        return False
+
     def _add(self, finding: Finding | AuthFinding) -> None:
         self._findings.append(finding)
         self._empty.clear()
@@ -134,7 +154,7 @@ class HealthRecorder:
                 await self._record_surely(finding)
                 if self._findings and self._findings[0] is finding:
                     self._findings.popleft()
-            self._met.clear()
+            self._noted.clear()
             self._empty.set()
             self._there.clear()
             await self._there.wait()

@@ -19,7 +19,7 @@ end
 
 local left = state == CLOSED and 0 or math.max(ends - now, 0)
 local answers = {
-  state, repaired, failures, state == CLOSED and 0 or now - since, left, cause_of('k'),
+  state, repaired, failures, state == CLOSED and 0 or max(now - since, 0), left, cause_of('k'),
   math.max(cooldown - now, 0), cause_of('w'),
 }
 for i = 2, #KEYS do

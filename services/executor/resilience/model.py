@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+import msgspec
+
 from services.executor.resilience.types import (
     COOLDOWN,
     Ask,
@@ -26,7 +28,7 @@ _LONGEST_COOLDOWN: Final = 3_600_000 * _MILLISECOND
 
 @dataclass
 class Circuit:
-    """A scope's circuit and cooldown; times in microseconds."""
+    """A scope's circuit and cooldown; times in microseconds. `opened` is the epoch in which it has left closed."""
 
     state: Literal["closed", "open", "half-open"] = "closed"
     epoch: int = 0
@@ -58,8 +60,9 @@ class Model:
                 False,
                 refused="circuit-open",
                 retry_after_ms=max(100, _milliseconds(circuit.ends - self.now)),
-                since_ms=(self.now - circuit.opened) // _MILLISECOND,
+                since_ms=_milliseconds(max(self.now - circuit.opened, 0)),
                 cause=circuit.cause,
+                opened=circuit.opened,
             )
         at, limit = self._earliest(ask, circuit)
         wait = at - self.now
@@ -75,7 +78,10 @@ class Model:
         elif threshold and not circuit.epoch:
             self._new_epoch(circuit)
         epoch = circuit.epoch if threshold else 0
-        return Decision(True, _milliseconds(wait), at, epoch, probe=probe, failures=circuit.failures)
+        decision = Decision(True, _milliseconds(wait), at, epoch, failures=circuit.failures)
+        if not probe:
+            return decision
+        return msgspec.structs.replace(decision, probe=True, cause=circuit.cause, opened=circuit.opened)
 
     def confirm(self, ask: Ask, decision: Decision) -> Confirmation:
         """Whether a permit that was waited for still holds."""
@@ -86,8 +92,9 @@ class Model:
             return Confirmation(
                 "circuit-open",
                 retry_after_ms=max(100, _milliseconds(circuit.ends - self.now)),
-                since_ms=(self.now - circuit.opened) // _MILLISECOND,
+                since_ms=_milliseconds(max(self.now - circuit.opened, 0)),
                 cause=circuit.cause,
+                opened=circuit.opened,
             )
         if circuit.cooldown > decision.at:
             if probe:
@@ -134,8 +141,8 @@ class Model:
         elif outcome == "failure":
             circuit.failures += 1
             if circuit.failures >= ask.limits.threshold:
-                circuit.opened = self.now
                 self._open(ask, circuit, cause)
+                circuit.opened = circuit.epoch
                 return Change("open", circuit.epoch, cause)
         return None
 

@@ -40,8 +40,8 @@ elseif threshold > 0 and epoch > 0 and mine == epoch then
     call('HSET', KEYS[1], 'f', failures)
     if failures >= threshold then
       call('HDEL', KEYS[1], 'f')
-      call('HSET', KEYS[1], 'o', now)
       open()
+      call('HSET', KEYS[1], 'o', epoch)
       change = OPENED
     end
   elseif state == HALF_OPEN and outcome == 'success' then

@@ -147,16 +147,22 @@ def read_decision(reply: Reply, ask: Ask) -> Decision:
 def _read_decision(decision: Reply, ask: Ask) -> Decision:
     code = decision[0]
     if code == 0:
-        _, wait, at, epoch, probe, failures = decision
-        return Decision(True, wait_ms=_milliseconds(wait), at=at, epoch=epoch, probe=probe == 1, failures=failures)
+        _, wait, at, epoch, failures, *probe = decision
+        cause, opened = probe or ("", 0)
+        return Decision(
+            *(True, _milliseconds(wait), at, epoch, bool(probe), failures),
+            cause=cause,
+            opened=opened,
+        )
     if code == 1:
-        _, left, since, cause = decision
+        _, left, since, cause, opened = decision
         return Decision(
             False,
             refused="circuit-open",
             retry_after_ms=max(_milliseconds(left), _MIN_RETRY_MS),
-            since_ms=since // 1000,
+            since_ms=_milliseconds(since),
             cause=cause,
+            opened=opened,
         )
     _, wait, limit, cause = decision
     name, rate = _limit(ask, limit)
@@ -170,9 +176,11 @@ def read_confirmation(reply: Reply) -> Confirmation:
     if code == 0:
         return Confirmation("send", epoch=reply[2], probe=reply[3] == 1)
     if code == 1:
-        _, _, left, since, cause = reply
+        _, _, left, since, cause, opened = reply
         retry_after = max(_milliseconds(left), _MIN_RETRY_MS)
-        return Confirmation("circuit-open", retry_after_ms=retry_after, since_ms=since // 1000, cause=cause)
+        return Confirmation(
+            "circuit-open", retry_after_ms=retry_after, since_ms=_milliseconds(since), cause=cause, opened=opened
+        )
     return Confirmation("void")
 
 
@@ -188,7 +196,7 @@ def read_standing(reply: Reply) -> Standing:
     return Standing(
         circuit=("closed", "open", "half-open")[state],
         failures=failures,
-        since_ms=since // 1000,
+        since_ms=_milliseconds(since),
         cause=cause,
         retry_after_ms=_milliseconds(left),
         cooldown_ms=_milliseconds(cooldown),

@@ -84,6 +84,8 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """What opened the circuit, or set the cooldown: "status 503", "upstream-timeout"."""
     local: bool = False
     """Decided by this worker alone, without Redis."""
+    opened: int = 0
+    """Of a refusal by the circuit, and of a probe: the epoch of the change that opened it."""
 
 
 class Confirmation(msgspec.Struct, frozen=True, gc=False):
@@ -97,6 +99,8 @@ class Confirmation(msgspec.Struct, frozen=True, gc=False):
     retry_after_ms: int = 0
     since_ms: int = 0
     cause: str = ""
+    opened: int = 0
+    """With `circuit-open`: the epoch of the change that opened it."""
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):

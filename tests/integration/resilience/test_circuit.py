@@ -111,7 +111,12 @@ async def test_open_it_refuses_at_once_and_says_why(workers: Workers, ask: Ask) 
     took = time.perf_counter() - begun
 
     assert decision == Decision(
-        False, refused="circuit-open", retry_after_ms=RECOVERY_MS - 12_000, since_ms=12_000, cause="status 503"
+        False,
+        refused="circuit-open",
+        retry_after_ms=RECOVERY_MS - 12_000,
+        since_ms=12_000,
+        cause="status 503",
+        opened=decision.opened,
     )
     assert took < 0.05
 

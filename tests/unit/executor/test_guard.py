@@ -53,6 +53,9 @@ class Watcher:
     def changed(self, hold: Hold, change: Change) -> None:
         self.heard.append(change.circuit)
 
+    def found_open(self, hold: Hold, epoch: int, cause: str) -> None:
+        self.heard.append(f"open since {epoch}: {cause}")
+
     def succeeded(self, hold: Hold, epoch: int) -> None:
         self.heard.append(f"success {epoch}")
 
@@ -127,6 +130,21 @@ async def test_an_open_circuit_says_since_when_and_why(world: World) -> None:
         "connector 'shop' has been open for 13 s, since attempts failed one after another (status 503)" in error.detail
     )
     assert "A test request may go out in 17 s." in error.detail
+
+
+async def test_whoever_finds_a_circuit_open_says_so(world: World) -> None:
+    await world.refused(Decision(False, refused="circuit-open", cause="status 503", opened=7))
+    world.state.decision = Decision(True, epoch=9, probe=True, cause="status 500", opened=8)
+    permit = await world.permit()
+    world.state.confirmation = Confirmation("circuit-open", cause="status 504", opened=10)
+    with pytest.raises(DibopError):
+        await world.guard.confirm(world.hold, permit)
+    assert world.watcher.heard == ["open since 7: status 503", "open since 8: status 500", "open since 10: status 504"]
+
+
+async def test_what_a_worker_decides_alone_says_nothing_of_health(world: World) -> None:
+    await world.refused(Decision(False, refused="circuit-open", cause="status 503", local=True))
+    assert world.watcher.heard == []
 
 
 async def test_what_is_closed_for_want_of_redis_says_so(world: World) -> None:

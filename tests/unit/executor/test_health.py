@@ -27,6 +27,7 @@ class Bucket:
         self.revision = 0
         self.meanwhile: list[ConnectionHealth] = []
         self.failures = 0
+        self.reads = 0
 
     def get(self, key: str) -> ConnectionHealth | None:
         return self.entries.get(key)
@@ -35,6 +36,7 @@ class Bucket:
         if self.failures:
             self.failures -= 1
             raise NatsTimeoutError
+        self.reads += 1
         return self.entries.get(key), self.revision
 
     async def write(self, key: str, entry: ConnectionHealth, revision: int) -> bool:
@@ -150,6 +152,24 @@ async def test_a_success_closes_what_the_entry_still_calls_open(world: World) ->
     world.recorder.succeeded(world.hold, 25)
     await eventually(lambda: world.state == "healthy")
     assert [event.id for event in world.events] == ["health/c-1/20", "health/c-1/25"]
+
+
+@pytest.mark.case(30)
+async def test_a_change_of_which_its_own_worker_never_told_is_told_by_whoever_finds_it(world: World) -> None:
+    finder = world.another()
+    finder.start()
+    world.recorder.changed(world.hold, Change("closed", 10))
+    await eventually(lambda: world.state == "healthy")
+    for _ in range(3):
+        finder.found_open(world.hold, 20, "status 503")
+    await eventually(lambda: world.state == "degraded")
+    finder.found_open(world.hold, 20, "status 503")
+    finder.found_open(world.hold, 15, "status 500")
+    world.recorder.changed(world.hold, Change("open", 20, "status 503"))
+    await finder.stop(1)
+    await world.recorder.stop(1)
+    assert world.told() == [("unchecked", "healthy", "health/c-1/10"), ("healthy", "degraded", "health/c-1/20")]
+    assert world.bucket.reads == 3
 
 
 async def test_findings_wait_while_the_bus_is_away(world: World) -> None:

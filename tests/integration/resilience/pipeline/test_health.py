@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,12 +15,15 @@ from nats.aio.msg import Msg
 from nats.js.errors import KeyNotFoundError
 
 from services.executor.app import Executor
+from services.executor.resilience.health import HealthRecorder
+from services.executor.settings import ExecutorSettings
 from shared.contracts.events import Event
 from shared.contracts.projections import ConnectionEntry, ConnectionHealth
 from shared.contracts.subjects import CONNECTIONS_BUCKET, HEALTH_BUCKET, connection_key, health_key
 from tests.integration.executor.world import Bus
 from tests.integration.resilience.pipeline.calls import STATUS, ask, limits, outcome, outcomes
 from tests.support.polling import eventually
+from tests.support.processes import ManagedProcess
 
 FRAGILE = limits(circuit_breaker_threshold=3, circuit_breaker_recovery_seconds=1)
 KEYED: dict[str, Any] = {"auth_type": "api_key"}
@@ -90,6 +95,90 @@ async def test_each_change_is_written_and_told_once_whoever_of_the_workers_finds
     down = health.events[1]
     assert down.id == f"health/{degraded.connection}/{degraded.epoch}"
     assert (down.data["connector"], down.data["connection"], down.data["cause"]) == ("shop", "default", "status 503")
+
+
+Doomed = Callable[[], Awaitable[ManagedProcess]]
+
+
+@pytest.fixture
+async def doomed(settings: ExecutorSettings, tmp_path: Path) -> AsyncIterator[Doomed]:
+    """Starts a worker that is killed between a change of the shared state and the moment at which it tells of it."""
+    workers: list[ManagedProcess] = []
+
+    async def make() -> ManagedProcess:
+        given = settings.model_dump(exclude_none=True, exclude_defaults=True)
+        worker = ManagedProcess(
+            [sys.executable, "-m", "tests.support.dying_worker", f"{HealthRecorder.__module__}:HealthRecorder.changed"],
+            log=tmp_path / f"doomed-{len(workers)}.log",
+            ready=lambda: True,
+            environment={f"DIBOP_{name.upper()}": str(value) for name, value in given.items()},
+            cwd=Path(__file__).parents[4],
+        )
+        workers.append(worker)
+        worker.start()
+        await eventually(lambda: '"Ready"' in worker.output, 30)
+        return worker
+
+    yield make
+    for worker in workers:
+        worker.kill()
+
+
+async def dies_in_a_call(bus: Bus, worker: ManagedProcess, **parameters: Any) -> None:
+    """Have the only worker answer a call, which it does not live to."""
+    body = msgspec.json.encode({"parameters": parameters})
+    await bus.nc.publish("exec.v1.acme.shop.status", body, reply=bus.nc.new_inbox())
+    await eventually(lambda: not worker.running, 10)
+
+
+@pytest.mark.case(30)
+@pytest.mark.parametrize("recovered", [False, True])
+async def test_a_circuit_whose_worker_was_killed_as_it_opened_is_told_of_by_the_next(
+    bus: Bus, start: Callable[..., Any], doomed: Doomed, health: Health, recovered: bool
+) -> None:
+    fragile = {**FRAGILE, "circuit_breaker_threshold": 1}
+    await bus.publish("shop", STATUS, resilience=fragile, **KEYED)
+    await bus.connect("shop", {"api_key": "secret"})
+    await dies_in_a_call(bus, await doomed(), status=503)
+    assert health.events == []
+
+    if recovered:
+        await asyncio.sleep(1)  # recovery is time that must pass
+    for _ in range(2):
+        await start()
+    if not recovered:
+        assert set(await outcomes(bus, 10, "shop", "status")) == {"circuit-open"}
+        assert (await health.becomes("degraded")).circuits[""].cause == "status 503"
+        await asyncio.sleep(1)
+    assert await outcome(bus, "shop", "status") == "200"
+
+    await health.becomes("healthy")
+    await eventually(lambda: len(health.events) >= 2)
+    await bus.nc.flush()
+    assert health.changes() == [("unchecked", "degraded"), ("degraded", "healthy")]
+
+
+@pytest.mark.case(30)
+async def test_a_circuit_whose_worker_was_killed_as_it_closed_is_told_of_by_the_next(
+    bus: Bus, settings: ExecutorSettings, start: Callable[..., Any], doomed: Doomed, health: Health
+) -> None:
+    await bus.publish("shop", STATUS, resilience={**FRAGILE, "circuit_breaker_threshold": 1}, **KEYED)
+    await bus.connect("shop", {"api_key": "secret"})
+    first = Executor(settings)
+    await first.start()
+    assert await outcome(bus, "shop", "status", status=503) == "503"
+    await health.becomes("degraded")
+    await first.drain_and_stop()
+    await asyncio.sleep(1)  # recovery is time that must pass
+    await dies_in_a_call(bus, await doomed(), status=200)
+
+    await start()
+    assert await outcomes(bus, 5, "shop", "status") == {"200": 5}
+
+    await health.becomes("healthy")
+    await eventually(lambda: len(health.events) >= 2)
+    await bus.nc.flush()
+    assert health.changes() == [("unchecked", "degraded"), ("degraded", "healthy")]
 
 
 async def test_the_circuit_of_an_operation_degrades_its_connection(

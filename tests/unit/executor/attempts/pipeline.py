@@ -89,6 +89,8 @@ class Watcher:
     def changed(self, hold: object, change: Change) -> None:
         self.changes.append(change)
 
+    def found_open(self, hold: object, epoch: int, cause: str) -> None: ...
+
     def succeeded(self, hold: object, epoch: int) -> None:
         self.successes += 1
 

@@ -57,10 +57,14 @@ def test_a_report_caps_the_cooldown_and_shortens_the_cause() -> None:
 @pytest.mark.parametrize(
     ("reply", "decision"),
     [
-        ([0, 1_001, 123, 45, 1, 2], Decision(True, wait_ms=2, at=123, epoch=45, probe=True, failures=2)),
+        ([0, 1_001, 123, 45, 2], Decision(True, wait_ms=2, at=123, epoch=45, failures=2)),
         (
-            [1, 7_000, 9_999, "status 503"],
-            Decision(False, refused="circuit-open", retry_after_ms=100, since_ms=9, cause="status 503"),
+            [0, 0, 123, 45, 0, "status 503", 40],
+            Decision(True, at=123, epoch=45, probe=True, cause="status 503", opened=40),
+        ),
+        (
+            [1, 7_000, 9_999, "status 503", 40],
+            Decision(False, refused="circuit-open", retry_after_ms=100, since_ms=10, cause="status 503", opened=40),
         ),
         ([2, 1_000, 2, ""], Decision(False, refused="rate-limited", retry_after_ms=1, limit="acme.1", rate=60)),
         (
@@ -80,8 +84,8 @@ def test_an_acquires_answer_is_a_decision(reply: list[object], decision: Decisio
 
 def test_a_confirms_and_a_reports_answer() -> None:
     assert read_confirmation([0, "", 5, 1]) == Confirmation("send", epoch=5, probe=True)
-    assert read_confirmation([1, "", 1, 2_000, "x"]) == Confirmation(
-        "circuit-open", retry_after_ms=100, since_ms=2, cause="x"
+    assert read_confirmation([1, "", 1, 2_000, "x", 7]) == Confirmation(
+        "circuit-open", retry_after_ms=100, since_ms=2, cause="x", opened=7
     )
     assert read_confirmation([2, ""]) == Confirmation("void")
     assert read_change([0, "", 5], "x") is None
