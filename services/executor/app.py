@@ -109,6 +109,7 @@ class Executor:
             EgressPolicy.parse(settings.egress_allow),
             max_connections=settings.max_in_flight,
             ca_file=settings.egress_ca_file,
+            proxy=settings.proxy(),
         )
         self._audit = AuditTrail(self.nc, settings.service_token_file)
         self._uses = UseLog(self._audit, settings.worker)
@@ -176,8 +177,9 @@ class Executor:
         def connector_changed(key: str, _entry: CatalogueEntry | None) -> None:
             resolver.forget_connector(key)
 
-        def connection_changed(key: str, _entry: ConnectionEntry | None) -> None:
+        def connection_changed(key: str, entry: ConnectionEntry | None) -> None:
             resolver.forget_connection(key)
+            resilience.leftovers.connection_changed(key, entry)
 
         catalogue = KvMirror(nc, CATALOGUE_BUCKET, _decoder(CatalogueEntry), on_change=connector_changed)
         connections = KvMirror(nc, CONNECTIONS_BUCKET, _decoder(ConnectionEntry), on_change=connection_changed)
@@ -186,6 +188,7 @@ class Executor:
         plans = Plans(Documents(js), compile_document, settings.plan_cache_size)
         resolver = Resolver(catalogue, connections, plans, vault, resilience.outer_rates)
         await asyncio.gather(catalogue.start(), connections.start())
+        resilience.mind(connections)
         if self._ring is not None:
             self._ring.start()
         self._oauth = OAuth(

@@ -12,7 +12,8 @@ from services.executor.resilience.counters import ResilienceCounters
 from services.executor.resilience.fallback import LIMIT_TICKS, SUSPECT_TICKS, FallbackState
 from services.executor.resilience.fleet_size import Fleet
 from services.executor.resilience.guard import Guard
-from services.executor.resilience.health import recorder
+from services.executor.resilience.health import HealthBucket, recorder
+from services.executor.resilience.leftovers import Leftovers
 from services.executor.resilience.local import LocalState
 from services.executor.resilience.on_loss import OnLoss
 from services.executor.resilience.patience import Patience
@@ -20,7 +21,7 @@ from services.executor.resilience.scopes import OuterRates, read_rates
 from services.executor.resilience.scripts import Timing
 from services.executor.resilience.state import RedisState
 from services.executor.settings import ExecutorSettings
-from shared.contracts.projections import ConnectionHealth
+from shared.contracts.projections import ConnectionEntry, ConnectionHealth
 from shared.contracts.subjects import HEALTH_BUCKET
 from shared.messaging.connection import BusClient
 from shared.messaging.kv import KvMirror
@@ -38,8 +39,11 @@ class Resilience:
         local = LocalState(lambda: self._fleet.workers, window=window)
         on_loss = OnLoss.parse(settings.on_state_loss)
         self._state = FallbackState(self._shared, local, patience, on_loss, window=window)
-        self._mirror = KvMirror(nc, HEALTH_BUCKET, msgspec.json.Decoder(ConnectionHealth).decode)
-        self.health = recorder(nc.jetstream(), self._mirror)
+        entries = HealthBucket(nc.jetstream())
+        self.leftovers = Leftovers(entries)
+        decode = msgspec.json.Decoder(ConnectionHealth).decode
+        self._mirror = KvMirror(nc, HEALTH_BUCKET, decode, on_change=self.leftovers.health_changed)
+        self.health = recorder(nc.jetstream(), self._mirror, entries)
         self.counters = ResilienceCounters()
         self.guard = Guard(self._state, self.health, self.counters)
         self.desk = CircuitDesk(self._shared, self.health, self.counters, settings.rate_window_ms)
@@ -57,9 +61,14 @@ class Resilience:
         await self._fleet.start()
         await self._state.start()
 
+    def mind(self, connections: KvMirror[ConnectionEntry]) -> None:
+        """See from now on that the health of connections which are gone goes too."""
+        self.leftovers.start(self._mirror, connections)
+
     async def stop(self, seconds: float) -> None:
         """Tell what is still to be told, within `seconds`, then disconnect."""
         await self.health.stop(seconds)
+        await self.leftovers.stop()
         await self._mirror.stop()
         await self._fleet.stop()
         await self._state.stop()

@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import BadRequestError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
@@ -29,6 +29,8 @@ from shared.tasks import end
 
 _MAX_FINDINGS: Final = 10_000
 _PASSING: Final = (NatsError, OSError, TimeoutError)
+_WRONG_SEQUENCE: Final = frozenset({10071, 10164})
+"""Codes of JetStream for a write that expects another revision; nats-py names them for updates alone."""
 _decode: Final = msgspec.json.Decoder(ConnectionHealth).decode
 
 _log = structlog.get_logger(__name__)
@@ -214,13 +216,25 @@ class HealthBucket:
             return False
         return True
 
+    async def remove(self, key: str, revision: int) -> bool:
+        """False where the entry has changed since `revision`."""
+        if self._kv is None:
+            self._kv = await self._js.key_value(HEALTH_BUCKET)
+        try:
+            await self._kv.delete(key, last=revision)
+        except BadRequestError as error:
+            if error.err_code not in _WRONG_SEQUENCE:
+                raise
+            return False
+        return True
+
 
 def _now_us() -> int:
     return time.time_ns() // 1000
 
 
-def recorder(js: JetStreamContext, known: Known) -> HealthRecorder:
+def recorder(js: JetStreamContext, known: Known, entries: Entries) -> HealthRecorder:
     async def tell(event: Event) -> object:
         return await publish_event(js, event)
 
-    return HealthRecorder(known, HealthBucket(js), tell)
+    return HealthRecorder(known, entries, tell)

@@ -13,6 +13,7 @@ import pytest
 import redis.asyncio
 from nats.aio.msg import Msg
 from nats.js.errors import KeyNotFoundError
+from nats.js.kv import KeyValue
 
 from services.executor.app import Executor
 from services.executor.resilience.health import HealthRecorder
@@ -58,8 +59,23 @@ class Health:
 
         return await eventually(there)
 
+    async def is_there(self, *connections: str) -> bool:
+        kv = await self._bus.js.key_value(HEALTH_BUCKET)
+        return all([await _has(kv, health_key("acme", connection)) for connection in connections])
+
+    async def is_gone(self, connection: str) -> bool:
+        return not await self.is_there(connection)
+
     def changes(self) -> list[tuple[Any, Any]]:
         return [(event.data["from"], event.data["to"]) for event in self.events]
+
+
+async def _has(kv: KeyValue, key: str) -> bool:
+    try:
+        await kv.get(key)
+    except KeyNotFoundError:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -214,3 +230,49 @@ async def test_without_a_connection_there_is_no_health(bus: Bus, executor: Execu
     assert await outcome(bus, "shop", "status") == "circuit-open"
     kv = await bus.js.key_value(HEALTH_BUCKET)
     assert (await kv.status()).values == 0
+
+
+async def test_the_health_of_a_connection_goes_with_it_and_another_of_its_name_has_its_own(
+    bus: Bus, start: Callable[..., Any], health: Health
+) -> None:
+    for _ in range(2):
+        await start()
+    await bus.publish("shop", STATUS, resilience=FRAGILE, **KEYED)
+    first = await bus.connect("shop", {"api_key": "secret"})
+    await outcomes(bus, 3, "shop", "status", status=500)
+    await health.becomes("degraded")
+
+    await bus.disconnect("shop")
+    await eventually(lambda: health.is_gone(first))
+    second = await bus.connect("shop", {"api_key": "secret"})
+    await eventually(lambda: answers(bus, "200"))
+    await health.becomes("healthy")
+
+    third = await bus.connect("shop", {"api_key": "another"})
+    await eventually(lambda: health.is_gone(second))
+    assert await outcome(bus, "shop", "status") == "200"
+    assert (await health.becomes("healthy")).connection == third
+
+
+async def test_the_health_of_connections_that_went_while_no_worker_ran_goes_at_the_next_start(
+    bus: Bus, settings: ExecutorSettings, start: Callable[..., Any], health: Health
+) -> None:
+    first = Executor(settings)
+    await first.start()
+    await bus.publish("shop", STATUS, resilience=FRAGILE, **KEYED)
+    gone = await bus.connect("shop", {"api_key": "secret"})
+    kept = await bus.connect("shop", {"api_key": "secret"}, name="other")
+    for name in ("default", "other"):
+        await bus.execute("shop", "status", headers={"Dibop-Connection": name})
+    await eventually(lambda: health.is_there(gone, kept))
+    await first.drain_and_stop()
+    await bus.disconnect("shop")
+
+    await start()
+
+    await eventually(lambda: health.is_gone(gone))
+    assert await health.is_there(kept)
+
+
+async def answers(bus: Bus, expected: str) -> bool:
+    return await outcome(bus, "shop", "status") == expected
