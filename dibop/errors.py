@@ -16,6 +16,7 @@ DibopError                   everything below; has code, detail, errors, retryab
 │   ├── ReplyTimeoutError    no-reply: the answer did not come in time
 │   ├── BrokenReplyError     broken-reply: the answer is not what the contract says
 │   ├── LocalStackError      stack-failed: the local stack cannot start, run or stop as asked
+│   ├── NatsKeysError        nats-keys: NATS users cannot be made
 │   └── SealingKeysError     sealing-keys: key files that cannot be used, or that executors have not read yet
 └── UpstreamStatusError      upstream-status: raised by `Execution.raise_for_status()` alone
 """
@@ -201,6 +202,16 @@ class SealingKeysError(LocalError):
     )
 
 
+class NatsKeysError(LocalError):
+    local_code = "nats-keys"
+    local_kind = ErrorKind(
+        500,
+        "NATS users cannot be made",
+        "The keys that NATS users are made with are missing or damaged, or a name cannot be used.",
+        "Read the detail. 'dibop nats init DIR' makes keys; '--keys DIR' says where they are.",
+    )
+
+
 class UpstreamStatusError(LocalError):
     """The external system answered with 4xx or 5xx; `execution` is the whole result."""
 
@@ -230,6 +241,7 @@ __all__ = [
     "InvalidRequestError",
     "LocalError",
     "LocalStackError",
+    "NatsKeysError",
     "NoServiceError",
     "NotAllowedError",
     "NotFoundError",

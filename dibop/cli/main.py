@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from dibop.cli import audit, circuit, connection, connector, events, execute, keys, output, stack, token
+from dibop.cli import audit, circuit, connection, connector, events, execute, keys, nats, output, stack, token
 from shared.contracts.errors import DibopError
 
 _INTERRUPTED: Final = 130
@@ -31,6 +31,7 @@ app.add_typer(events.app, name="events")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(token.app, name="token")
+app.add_typer(nats.app, name="nats")
 
 
 def _version(value: bool) -> None:

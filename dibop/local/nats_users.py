@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from dibop.context import Context
 from dibop.errors import LocalStackError
-from dibop.local.home import Home
+from dibop.local.binaries import nats_config
+from dibop.local.home import Home, StackState
 from dibop.local.keys import ENTERPRISE
+from dibop.local.ports import NATS
 from shared.contracts.names import PLATFORM
-from shared.messaging.access.accounts import SERVICES_ACCOUNT
 from shared.messaging.access.authority import Authority, AuthorityError
-from shared.messaging.access.permissions import SERVICES, UserRights, enterprise_client
+from shared.messaging.access.permissions import SERVICES, enterprise_client
 from shared.security.sealing import write_private
 
 CLIENT: Final = enterprise_client(ENTERPRISE, "admin", platform_admin=True)
@@ -31,14 +33,30 @@ def ensure(home: Home) -> Authority:
     try:
         authority = Authority.ensure(home.nats_keys)
         authority.add_enterprise(ENTERPRISE)
-        for name, rights in SERVICES.items():
-            if not _is_current(authority, SERVICES_ACCOUNT, rights, home.nats_creds(name)):
-                write_private(home.nats_creds(name), authority.service_credentials(name))
-        if not _is_current(authority, ENTERPRISE, CLIENT, home.nats_creds(CLIENT_CREDS)):
+        authority.keep_service_users()
+        if not authority.is_current(ENTERPRISE, CLIENT, home.nats_creds(CLIENT_CREDS)):
             write_private(home.nats_creds(CLIENT_CREDS), authority.enterprise_credentials(ENTERPRISE, CLIENT))
     except AuthorityError as error:
         raise LocalStackError(str(error)) from error
     return authority
+
+
+def write_server_config(home: Home, port: int, authority: Authority) -> Path:
+    """The NATS server's configuration, which lets in the users of `authority` alone; it holds no secret."""
+    store, config = home.nats / "jetstream", home.nats / "nats.conf"
+    config.write_text(nats_config(port=port, store=store) + authority.server_config())
+    return config
+
+
+def reload_server(home: Home, authority: Authority) -> bool:
+    """Let a running stack's NATS server know all accounts there are; False where no stack runs."""
+    state = StackState.read(home)
+    server = next((part for part in state.parts if part.name == NATS), None) if state else None
+    if server is None or server.process is None or server.address is None:
+        return False
+    write_server_config(home, int(server.address.rpartition(":")[2]), authority)
+    server.process.signal(signal.SIGHUP)
+    return True
 
 
 def adopt_streams(store: Path, authority: Authority) -> None:
@@ -56,7 +74,3 @@ def operator_context(home: Home, environment: Mapping[str, str] = os.environ) ->
     given["nats_creds"] = given["nats_creds"] or (str(own) if own.is_file() else None)
     given["nats_inbox_prefix"] = given["nats_inbox_prefix"] or OPERATOR.inbox_prefix
     return Context.load(home.root, enterprise=PLATFORM, **given)
-
-
-def _is_current(authority: Authority, account: str, rights: UserRights, file: Path) -> bool:
-    return file.is_file() and authority.is_current(account, rights, file.read_text())

@@ -16,7 +16,7 @@ import dibop
 from dibop.bus import Bus
 from dibop.errors import DibopError
 from dibop.local import keys, nats_users, ports
-from dibop.local.binaries import find_nats_server, find_redis_server, nats_config, redis_argv
+from dibop.local.binaries import find_nats_server, find_redis_server, redis_argv
 from dibop.local.home import Home
 from dibop.local.ports import HOST
 from dibop.local.supervisor import Part, ReadyCheck
@@ -49,9 +49,8 @@ def demo_url(assigned: Mapping[str, int]) -> str:
 
 def servers(home: Home, assigned: Mapping[str, int], authority: Authority) -> list[Part]:
     """NATS, which lets in the users of `authority` alone, and Redis."""
-    config, store = home.nats / "nats.conf", home.nats / "jetstream"
-    nats_users.adopt_streams(store, authority)
-    config.write_text(nats_config(port=assigned[ports.NATS], store=store) + authority.server_config())
+    nats_users.adopt_streams(home.nats / "jetstream", authority)
+    config = nats_users.write_server_config(home, assigned[ports.NATS], authority)
     return [
         Part(
             "nats",

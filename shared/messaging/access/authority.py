@@ -1,6 +1,7 @@
 """Who makes NATS users: the keys of operator and accounts, in one directory of private files.
 
-    operator.seed  system.seed            the operator, and the server's own account
+    operator.seed  operator.jwt           the operator, and what servers know it by, which a reload may not change
+    system.seed                           the server's own account
     accounts/<name>.seed                  `dibop` (the services), `platform`, and one for each enterprise
     <user>.creds                          users of the services' account
 
@@ -10,6 +11,8 @@ Whoever can read this directory can make any user. A NATS server needs none of i
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -29,6 +32,7 @@ from shared.security.sealing import write_private
 
 RESERVED: Final = frozenset({PLATFORM_ACCOUNT, SERVICES_ACCOUNT, "svc", "system"})
 """Names that no enterprise may carry on the bus."""
+_RENEWED_SECONDS: Final = 7 * 86_400
 
 
 class AuthorityError(Exception):
@@ -46,15 +50,18 @@ class Authority:
 
     @classmethod
     def ensure(cls, directory: Path) -> Authority:
-        """Open the directory's authority, having made whatever is missing for a new one."""
+        """Open the directory's authority, having made whatever is missing for a new one, closed to others."""
+        for folder in (directory, directory / "accounts"):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (directory / "operator.seed").exists():
-            if (directory / "accounts").exists():
+            if any((directory / "accounts").iterdir()):
                 raise AuthorityError(
                     f"{directory} holds accounts and no operator.seed, with which they were signed. "
                     "Restore it from a backup, or start with an empty directory: all users have to be made anew."
                 )
             write_private(directory / "system.seed", NatsKey.generate("account").seed + "\n")
             write_private(directory / "operator.seed", NatsKey.generate("operator").seed + "\n")
+            (directory / "operator.jwt").unlink(missing_ok=True)
         authority = cls(directory)
         for name in (SERVICES_ACCOUNT, PLATFORM_ACCOUNT):
             authority._ensure_account(name)
@@ -93,25 +100,41 @@ class Authority:
             raise AuthorityError(f"The enterprise {enterprise[:80]!r} has no account yet. Add it first.")
         return self._user(enterprise, rights, valid_days)
 
-    def is_current(self, account: str, rights: UserRights, credentials: str) -> bool:
-        """True where the credentials are of this account and allow exactly these rights, for ever."""
+    def keep_service_users(self, *, valid_days: int | None = None) -> dict[str, Path]:
+        """The credentials files of this product's own processes, having made those that are missing or out of date."""
+        files = {}
+        for name, rights in SERVICES.items():
+            files[name] = file = self.directory / f"{name}.creds"
+            if not self.is_current(SERVICES_ACCOUNT, rights, file):
+                write_private(file, self.service_credentials(name, valid_days=valid_days))
+        return files
+
+    def is_current(self, account: str, rights: UserRights, file: Path) -> bool:
+        """True where a credentials file is of this account, allows exactly these rights, and lasts another week."""
         try:
-            claims = tokens.claims_of(tokens.token_in(credentials))
+            claims = tokens.claims_of(tokens.token_in(file.read_text()))
             about = claims["nats"]
             allowed = (about["pub"]["allow"], about["sub"]["allow"])
-        except (ValueError, KeyError, TypeError):
+            lasts = claims.get("exp", math.inf) > time.time() + _RENEWED_SECONDS
+        except (OSError, ValueError, KeyError, TypeError):
             return False
-        issued = claims.get("iss") == self._account(account).public and "exp" not in claims
-        return issued and allowed == (rights.publishes(), rights.subscribes())
+        issued = claims.get("iss") == self._account(account).public
+        return issued and lasts and allowed == (rights.publishes(), rights.subscribes())
 
     def server_config(self) -> str:
         """What a server's configuration has to say about users: operator, system account, and all accounts."""
-        operator = tokens.operator_token(self._operator, self._system.public)
+        operator = self._operator_token()
         accounts = "\n".join(f"  {public}: {token}" for public, token in self._account_tokens().items())
         return (
             f"operator: {operator}\nsystem_account: {self._system.public}\n"
             f"resolver: MEMORY\nresolver_preload: {{\n{accounts}\n}}\n"
         )
+
+    def _operator_token(self) -> str:
+        file = self.directory / "operator.jwt"
+        if not file.exists():
+            write_private(file, tokens.operator_token(self._operator, self._system.public) + "\n")
+        return file.read_text().strip()
 
     def _account_tokens(self) -> Mapping[str, str]:
         services = self._account(SERVICES_ACCOUNT).public

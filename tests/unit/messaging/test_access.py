@@ -95,6 +95,14 @@ def test_an_authority_is_made_once_and_closed_to_others(tmp_path: Path) -> None:
     files = [file for file in (tmp_path / "nats").rglob("*") if file.is_file()]
     assert len(files) == 5
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert stat.S_IMODE((tmp_path / "nats").stat().st_mode) == 0o700
+
+
+def test_a_servers_operator_stays_the_same_so_that_it_can_be_reloaded(tmp_path: Path) -> None:
+    first = Authority.ensure(tmp_path).server_config().splitlines()[0]
+
+    assert first.startswith("operator: ey")
+    assert Authority.ensure(tmp_path).server_config().splitlines()[0] == first
 
 
 def test_no_seed_reaches_the_servers_configuration(tmp_path: Path) -> None:
@@ -103,6 +111,7 @@ def test_no_seed_reaches_the_servers_configuration(tmp_path: Path) -> None:
 
     config = authority.server_config()
 
+    assert config.count("\n  A") == 4
     assert not [file for file in tmp_path.rglob("*.seed") if file.read_text().strip() in config]
 
 
@@ -120,15 +129,24 @@ def test_a_client_needs_an_account(tmp_path: Path) -> None:
         Authority.ensure(tmp_path).enterprise_credentials("acme", enterprise_client("acme", "one"))
 
 
-def test_credentials_are_current_while_account_and_rights_are_the_same(tmp_path: Path) -> None:
+def test_credentials_are_kept_while_account_and_rights_are_the_same(tmp_path: Path) -> None:
     authority, rights = Authority.ensure(tmp_path / "a"), SERVICES["registry"]
-    made = authority.service_credentials("registry")
+    files = authority.keep_service_users()
+    made = {name: file.read_text() for name, file in files.items()}
 
-    assert authority.is_current("dibop", rights, made)
-    assert not authority.is_current("dibop", SERVICES["publisher"], made)
-    assert not authority.is_current("dibop", rights, authority.service_credentials("registry", valid_days=1))
-    assert not authority.is_current("dibop", rights, "")
-    assert not Authority.ensure(tmp_path / "b").is_current("dibop", rights, made)
+    assert {name: file.read_text() for name, file in authority.keep_service_users().items()} == made
+    assert authority.is_current("dibop", rights, files["registry"])
+    assert not authority.is_current("dibop", SERVICES["publisher"], files["registry"])
+    assert not authority.is_current("dibop", rights, tmp_path / "missing")
+    assert not Authority.ensure(tmp_path / "b").is_current("dibop", rights, files["registry"])
+
+
+@pytest.mark.parametrize(("days", "kept"), [(3, False), (30, True)])
+def test_credentials_that_end_within_a_week_are_made_anew(tmp_path: Path, days: int, kept: bool) -> None:
+    authority = Authority.ensure(tmp_path)
+    before = authority.keep_service_users(valid_days=days)["registry"].read_text()
+
+    assert (authority.keep_service_users(valid_days=90)["registry"].read_text() == before) is kept
 
 
 @pytest.mark.parametrize("damage", ["", "SOABC"])
