@@ -38,14 +38,14 @@ class MigrationStatus:
         return self.current == self.head
 
 
-async def upgrade(database: Database, folder: Path) -> MigrationStatus:
-    """Bring the database to the newest revision; the answer is where it stood before."""
+async def upgrade(database: Database, folder: Path, revision: str = "head") -> MigrationStatus:
+    """Bring the database to the newest revision, or to the one named; the answer is where it stood before."""
     async with database.write() as connection:
         if database.dialect == "postgresql":
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         before = await connection.run_sync(_status, folder)
         if not before.up_to_date:
-            await connection.run_sync(_upgrade, folder)
+            await connection.run_sync(_upgrade, folder, revision)
     return before
 
 
@@ -80,10 +80,10 @@ def _status(connection: Connection, folder: Path) -> MigrationStatus:
     return MigrationStatus(MigrationContext.configure(connection).get_current_revision(), head)
 
 
-def _upgrade(connection: Connection, folder: Path) -> None:
+def _upgrade(connection: Connection, folder: Path, revision: str) -> None:
     config = _config(folder)
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
 
 
 def _config(folder: Path) -> Config:

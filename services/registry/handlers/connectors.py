@@ -9,6 +9,7 @@ import structlog
 
 from services.registry.domain.drafts import headline
 from services.registry.domain.pages import fitting
+from services.registry.domain.search import Question, cursor, question
 from services.registry.domain.templates import review, shown
 from services.registry.domain.versions import connector_state, in_order, latest
 from services.registry.handlers.access import admit, owners, sees_drafts
@@ -33,18 +34,17 @@ log = structlog.get_logger("registry")
 
 
 async def page(store: Store, caller: Caller, query: ListConnectors) -> ConnectorPage:
-    """The enterprise's own connectors and the catalogue's, by slug; its own wins where both have the slug."""
+    """The enterprise's own connectors and the catalogue's; its own wins where both have the slug."""
     admit(caller, Action.READ)
     async with store.read() as work:
         found = await work.connectors.page(
             caller.enterprise,
             drafts=sees_drafts(caller.principal, caller.enterprise),
-            search=query.search,
-            after=query.after,
+            question=question(query),
             limit=query.limit + 1,
         )
     rows, more = fitting(found, query.limit)
-    return ConnectorPage(connectors=rows, next_after=rows[-1].slug if more else None)
+    return ConnectorPage(connectors=rows, next_after=cursor(rows[-1], query.sort) if more else None)
 
 
 async def show(store: Store, caller: Caller, query: ShowConnector) -> Connector:
@@ -106,8 +106,7 @@ async def suggestion(work: Work, caller: Caller, slug: str) -> str:
     rows = await work.connectors.page(
         caller.enterprise,
         drafts=sees_drafts(caller.principal, caller.enterprise),
-        search=None,
-        after=None,
+        question=Question(),
         limit=1000,
     )
     return did_you_mean(slug, (row.slug for row in rows), "connector")

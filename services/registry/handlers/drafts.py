@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 
 from services.registry.domain.drafts import Revision, changes, headline, stale_save
+from services.registry.domain.search import words_of
 from services.registry.domain.templates import digest as digest_of
 from services.registry.domain.templates import require_valid, review, shown, with_clean_icon
 from services.registry.handlers import audit
@@ -152,7 +153,8 @@ async def _tell(work: Work, caller: Caller, slug: str, revision: int, digest: st
 
 def _next_state(command: SaveDraft, caller: Caller, revision: int, digest: str) -> DraftState:
     name, kind = headline(command.slug, command.document)
-    return DraftState(Revision(revision, digest, caller.subject, utc_now()), name, kind, command.document)
+    found_by = words_of(command.slug, command.document)
+    return DraftState(Revision(revision, digest, caller.subject, utc_now()), name, kind, found_by, command.document)
 
 
 async def _visible(store: Store, caller: Caller, slug: str) -> tuple[Revision, Document]:

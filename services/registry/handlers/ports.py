@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from services.registry.domain.drafts import Revision
+from services.registry.domain.search import Question
 from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, KeyUse, Scope
 from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth, VersionState
@@ -32,11 +33,12 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class DraftState:
-    """A draft to be written: its revision, what lists show of it, and its document."""
+    """A draft to be written: its revision, what lists show of it and find it by, and its document."""
 
     revision: Revision
     name: str
     type: str
+    words: str
     document: Document
 
 
@@ -59,12 +61,14 @@ class VersionRecord:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorSummary:
-    """What lists show of a connector's published versions."""
+    """What lists show of a connector's published versions, and find it by."""
 
     name: str
     type: str
+    words: str
     state: ConnectorState
     latest_version: str | None
+    published_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,10 +206,9 @@ class Versions(Protocol):
 
 
 class Connectors(Protocol):
-    async def page(
-        self, enterprise: str, *, drafts: bool, search: str | None, after: str | None, limit: int
-    ) -> list[ConnectorRow]:
-        """The enterprise's own and what the catalogue offers it, by slug; own drafts only with `drafts`."""
+    async def page(self, enterprise: str, *, drafts: bool, question: Question, limit: int) -> list[ConnectorRow]:
+        """The enterprise's own and what the catalogue offers it, in the question's order; own drafts only with
+        `drafts`."""
 
 
 class Connections(Protocol):

@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from services.registry.domain.drafts import headline
+from services.registry.domain.search import words_of
 from services.registry.domain.templates import require_valid
 from services.registry.domain.versions import MAX_REVISION, connector_state, in_order, latest
 from services.registry.handlers import audit
@@ -122,10 +123,17 @@ async def _summarise(work: Work, owner: str, slug: str) -> None:
     """Have lists show the latest version under its own name."""
     versions = await work.versions.of(owner, slug)
     if (newest := latest(versions)) is not None:
-        name, kind = headline(slug, await work.versions.document(owner, slug, newest.version))
-        await work.versions.summarise(
-            owner, slug, ConnectorSummary(name, kind, connector_state(versions), newest.version)
+        document = await work.versions.document(owner, slug, newest.version)
+        name, kind = headline(slug, document)
+        summary = ConnectorSummary(
+            name=name,
+            type=kind,
+            words=words_of(slug, document),
+            state=connector_state(versions),
+            latest_version=newest.version,
+            published_at=newest.published_at,
         )
+        await work.versions.summarise(owner, slug, summary)
 
 
 async def _document_to_publish(store: Store, owner: str, command: AddVersion) -> Document:

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, literal, or_, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, collate, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.registry.domain.search import Question
 from services.registry.domain.versions import OFFERED
-from services.registry.store.tables import connectors
-from shared.contracts.commands import ConnectorRow
+from services.registry.store.search import matches
+from services.registry.store.tables import connector_words, connectors
+from shared.contracts.commands import ConnectorRow, ConnectorSort
 from shared.contracts.names import PLATFORM
+
+Draft = ColumnElement[bool]
+"""True where the caller is shown the draft."""
 
 
 class SqlConnectors:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def page(
-        self, enterprise: str, *, drafts: bool, search: str | None, after: str | None, limit: int
-    ) -> list[ConnectorRow]:
-        query = _visible(enterprise, drafts=drafts).order_by("slug").limit(limit)
-        if after is not None:
-            query = query.where(connectors.c.slug > after)
-        if search:
-            query = query.where(_matches(search, enterprise, drafts=drafts))
+    async def page(self, enterprise: str, *, drafts: bool, question: Question, limit: int) -> list[ConnectorRow]:
+        if question.words == ():
+            return []  # something was asked for, and there is no word in it
+        dialect = self._connection.dialect.name
+        as_draft = _shown_as_draft(enterprise, drafts=drafts)
+        query = _visible(enterprise, drafts=drafts).limit(limit)
+        query = _in_order(query, question, _sorted_by(question.sort, as_draft, dialect))
+        if question.words is not None:
+            query = _found(query, question.words, as_draft, enterprise, dialect)
+        if question.state is not None:
+            query = query.where(connectors.c.state == question.state)
+        if question.type is not None:
+            query = query.where(_SHOWN["type"](as_draft) == question.type)
         return [_row(row) for row in await self._connection.execute(query)]
 
 
@@ -43,8 +54,10 @@ def _visible(enterprise: str, *, drafts: bool) -> Select[Any]:
         connectors.c.owner,
         connectors.c.name,
         connectors.c.type,
+        connectors.c.saved_at,
         connectors.c.published_name,
         connectors.c.published_type,
+        connectors.c.published_at,
         connectors.c.state,
         connectors.c.revision,
         connectors.c.latest_version,
@@ -52,24 +65,50 @@ def _visible(enterprise: str, *, drafts: bool) -> Select[Any]:
     ).where(or_(mine, offered))
 
 
-def _shown_as_draft(enterprise: str, *, drafts: bool) -> ColumnElement[bool]:
+def _shown_as_draft(enterprise: str, *, drafts: bool) -> Draft:
     return and_(connectors.c.owner == enterprise, literal(drafts))
 
 
-def _matches(search: str, enterprise: str, *, drafts: bool) -> ColumnElement[bool]:
-    """Substring of the slug, or of the name that the caller is shown."""
-    wanted = search.casefold()
-    return or_(
-        connectors.c.slug.contains(wanted, autoescape=True),
+_SHOWN: Final[Mapping[ConnectorSort, Callable[[Draft], ColumnElement[str]]]] = {
+    "slug": lambda _: connectors.c.slug,
+    "name": lambda draft: case((draft, connectors.c.name_folded), else_=connectors.c.published_name_folded),
+    "type": lambda draft: case((draft, connectors.c.type), else_=connectors.c.published_type),
+    "state": lambda _: connectors.c.state,
+    "changed": lambda draft: case((draft, connectors.c.saved_at), else_=connectors.c.published_at),
+}
+"""What lists are sorted by, as the caller is shown it."""
+
+
+def _sorted_by(sort: ConnectorSort, as_draft: Draft, dialect: str) -> ColumnElement[str]:
+    """Sorted by its bytes, on both databases."""
+    shown = _SHOWN[sort](as_draft)
+    return shown if dialect == "sqlite" else collate(shown, "C")
+
+
+def _in_order(query: Select[Any], question: Question, value: ColumnElement[str]) -> Select[Any]:
+    """Sorted, rows of the same value by slug; after the row that the question names."""
+    slug = connectors.c.slug
+    alone = question.sort == "slug"
+    order = value.desc() if question.descending else value.asc()
+    query = query.order_by(order) if alone else query.order_by(order, slug)
+    if question.after is None:
+        return query
+    last, last_slug = question.after
+    beyond = value < last if question.descending else value > last
+    return query.where(beyond if alone else or_(beyond, and_(value == last, slug > last_slug)))
+
+
+def _found(query: Select[Any], words: tuple[str, ...], as_draft: Draft, enterprise: str, dialect: str) -> Select[Any]:
+    """Those that have all the words in what the caller is shown."""
+    own = connector_words.c
+    return query.join(
+        connector_words,
         and_(
-            _shown_as_draft(enterprise, drafts=drafts),
-            connectors.c.name_folded.contains(wanted, autoescape=True),
+            own.owner == connectors.c.owner,
+            own.slug == connectors.c.slug,
+            own.draft == as_draft,
         ),
-        and_(
-            ~_shown_as_draft(enterprise, drafts=drafts),
-            connectors.c.published_name_folded.contains(wanted, autoescape=True),
-        ),
-    )
+    ).where(own.owner.in_([enterprise, PLATFORM]), matches(dialect, words))
 
 
 def _row(row: Row[Any]) -> ConnectorRow:
@@ -81,4 +120,5 @@ def _row(row: Row[Any]) -> ConnectorRow:
         state=row.state,
         draft_revision=row.revision if row.as_draft else None,
         latest_version=row.latest_version,
+        changed_at=row.saved_at if row.as_draft else row.published_at,
     )

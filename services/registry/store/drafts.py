@@ -9,6 +9,7 @@ from services.registry.domain.drafts import Revision
 from services.registry.handlers.ports import Document, DraftState
 from services.registry.store import documents
 from services.registry.store.dialect import insert_if_free
+from services.registry.store.search import write_words
 from services.registry.store.tables import connectors, draft_revisions
 
 
@@ -49,6 +50,7 @@ class SqlDrafts:
 
     async def _keep(self, owner: str, slug: str, draft: DraftState) -> None:
         revision = draft.revision
+        await write_words(self._connection, owner, slug, draft.words, draft=True)
         await self._connection.execute(
             insert(draft_revisions).values(
                 owner=owner,

@@ -49,12 +49,28 @@ connectors: Final = Table(
     Column("published_name", String(200)),
     Column("published_name_folded", Text),
     Column("published_type", String(200)),
+    Column("published_at", INSTANT),
     Column("latest_version", String(20)),
     Column("generation", Integer, nullable=False, server_default="0"),
     info=owned_by("owner"),
 )
 """One row for each draft, locked by whoever changes the connector; what lists show
 stands here too, names also case-folded, since the databases fold case differently."""
+
+connector_words: Final = Table(
+    "connector_words",
+    metadata,
+    Column("id", IDENTITY, primary_key=True, autoincrement=True),
+    Column("owner", NAME, nullable=False),
+    Column("slug", NAME, nullable=False),
+    Column("draft", Boolean, nullable=False),
+    Column("words", Text, nullable=False),
+    ForeignKeyConstraint(["owner", "slug"], ["connectors.owner", "connectors.slug"]),
+    UniqueConstraint("owner", "slug", "draft", name="connector_words_once"),
+    info=owned_by("owner"),
+)
+"""What connectors are found by: one row for the draft, one for the latest version. The database itself keeps the
+index over it, FTS5's table `connector_search` or a GIN index."""
 
 draft_revisions: Final = Table(
     "draft_revisions",

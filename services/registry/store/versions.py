@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.handlers.ports import ConnectorSummary, Document, VersionRecord
 from services.registry.store import documents
+from services.registry.store.search import write_words
 from services.registry.store.tables import connectors, version_states, versions
 from shared.persistence.tenancy import across_tenants
 
@@ -96,6 +97,7 @@ class SqlVersions:
         return found or 0
 
     async def summarise(self, owner: str, slug: str, summary: ConnectorSummary) -> None:
+        await write_words(self._connection, owner, slug, summary.words, draft=False)
         await self._connection.execute(
             update(connectors)
             .where(connectors.c.owner == owner, connectors.c.slug == slug)
@@ -103,6 +105,7 @@ class SqlVersions:
                 published_name=summary.name,
                 published_name_folded=summary.name.casefold(),
                 published_type=summary.type,
+                published_at=summary.published_at,
                 state=summary.state,
                 latest_version=summary.latest_version,
                 generation=connectors.c.generation + 1,

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
-from shared.contracts.commands.base import ConnectorState, Cursor, Digest, Message, Named, Scope, Slug, TemplateProblem
+from shared.contracts.commands.base import ConnectorState, Digest, Message, Named, Scope, Slug, TemplateProblem
 from shared.contracts.projections import VersionState
+
+ConnectorSort = Literal["slug", "name", "type", "state", "changed"]
 
 
 class ListConnectors(Message):
-    """`connector.list`: the enterprise's own and, for an enterprise, the catalogue's; `after` is a slug."""
+    """`connector.list`: the enterprise's own and, for an enterprise, the catalogue's.
+
+    `search` are beginnings of words of slug, name, type, description and operations; all of them must be there.
+    `after` is `next_after` of the page before.
+    """
 
     search: str | None = Field(None, max_length=200)
+    type: str | None = Field(None, max_length=200)
+    state: ConnectorState | None = None
+    sort: ConnectorSort = "slug"
+    descending: bool = False
     limit: int = Field(100, ge=1, le=1000)
-    after: Cursor | None = None
+    after: str | None = Field(None, max_length=4096)
 
 
 class ConnectorRow(Message):
+    """`changed_at` is when what is shown here was saved or published."""
+
     slug: str
     owner: str
     name: str
@@ -26,6 +38,7 @@ class ConnectorRow(Message):
     state: ConnectorState
     draft_revision: int | None
     latest_version: str | None
+    changed_at: str
 
 
 class ConnectorPage(Message):

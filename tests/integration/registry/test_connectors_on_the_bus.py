@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from nats.js import JetStreamContext
@@ -11,6 +12,7 @@ from shared.contracts.commands import (
     AddVersion,
     Connector,
     ConnectorPage,
+    ConnectorRow,
     GetVersion,
     ListConnectors,
     ShowConnector,
@@ -20,7 +22,7 @@ from shared.contracts.commands import (
 from shared.contracts.errors import DibopError
 from shared.messaging.objects import Documents
 from tests.integration.registry.conftest import People, Person
-from tests.support.connectors import document
+from tests.support.connectors import document, operation
 
 pytestmark = pytest.mark.usefixtures("registry")
 
@@ -148,16 +150,127 @@ async def test_everyone_sees_what_is_theirs_to_see(people: People) -> None:
     assert (await people.stranger.refused("connector.list", ListConnectors())).code == "forbidden"
 
 
-async def test_names_and_slugs_are_searched(people: People) -> None:
-    await people.publish(await people.platform.save("maps", name="Karten von ZÜRICH"))
-    await people.author.save("weather", name="100% Weather_now")
-    await people.author.save("tides", name="Tides")
+PLAIN: dict[str, Any] = {"description": None, "operations": [operation("list_all", description="All.")]}
 
-    assert await slugs(people.author, search="zürich") == ["maps"]
-    assert await slugs(people.author, search="EATH") == ["weather"]
-    assert await slugs(people.author, search="0% w") == ["weather"]
-    assert await slugs(people.author, search="_") == ["weather"]
-    assert await slugs(people.author, search="nothing") == []
+
+async def test_connectors_are_found_by_beginnings_of_their_words(people: People) -> None:
+    await people.publish(await people.platform.save("maps", **PLAIN | {"name": "Karten von ZÜRICH"}))
+    changes: dict[str, Any] = {"name": "100% Weather_now", "type": "Logistics", "description": "Rain and sun."}
+    await people.author.save("weather", **PLAIN | changes)
+    harbours = operation("list_harbours", display_name="Häfen", description="Where ships lie.")
+    await people.author.save("tides", **PLAIN | {"name": "Tides", "operations": [harbours]})
+
+    for search, expected in {
+        "zürich": ["maps"],
+        "zurich KARTEN": ["maps"],
+        "WEATH": ["weather"],
+        "100% w": ["weather"],
+        "logi rain": ["weather"],
+        "harb": ["tides"],
+        "hafen ships": ["tides"],
+        "list": ["maps", "tides", "weather"],
+        "rain tides": [],
+        "arbour": [],
+        "  ": ["maps", "tides", "weather"],
+    }.items():
+        assert await slugs(people.author, search=search) == expected, search
+
+
+@pytest.mark.parametrize(
+    "search",
+    ["%", "_", "*", '"', "'", "''", "weather OR tides", "NOT tides", "NEAR(weather tides)", 'weather" OR "tides', "(",
+     "words:weather", "^weather tides", "weather:* | tides", "!tides weather", "weather <-> tides", "\\", "{q}",
+     "weather'); DROP TABLE connectors; --", "+", "&", "\u200b", "\ufdfa" * 100, "a" * 200],
+)  # fmt: skip
+async def test_what_is_searched_is_never_read_as_a_query_language(people: People, search: str) -> None:
+    await people.author.save("weather", **PLAIN | {"name": "Weather"})
+    await people.author.save("tides", **PLAIN | {"name": "Tides"})
+
+    assert await slugs(people.author, search=search) == []
+    assert await slugs(people.author) == ["tides", "weather"]
+
+
+async def test_a_connector_is_found_by_what_was_saved_or_published_last(people: People) -> None:
+    await people.publish(await people.author.save("weather", description="Rain"))
+    await people.author.save("weather", base_revision=1, description="Snow")
+
+    assert await slugs(people.author, search="snow") == ["weather"]
+    assert await slugs(people.author, search="rain") == []
+    assert await slugs(people.viewer, search="rain") == ["weather"]
+    assert await slugs(people.viewer, search="snow") == []
+
+
+async def test_lists_are_filtered_by_what_the_caller_is_shown(people: People) -> None:
+    await people.publish(await people.author.save("weather", type="CRM"))
+    await people.author.save("weather", base_revision=1, type="DMS")
+    await people.author.save("tides", type="DMS")
+
+    assert await slugs(people.author, type="DMS") == ["tides", "weather"]
+    assert await slugs(people.author, type="CRM") == []
+    assert await slugs(people.viewer, type="CRM") == ["weather"]
+    assert await slugs(people.author, state="draft") == ["tides"]
+    assert await slugs(people.author, state="published", type="DMS", search="wea") == ["weather"]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ({}, "abcde"),
+        ({"descending": True}, "edcba"),
+        ({"sort": "name"}, "dcabe"),
+        ({"sort": "name", "descending": True}, "eabcd"),
+        ({"sort": "type"}, "beacd"),
+        ({"sort": "type", "descending": True}, "acdbe"),
+        ({"sort": "state"}, "bcdea"),
+        ({"sort": "state", "descending": True}, "abcde"),
+    ],
+)
+async def test_lists_are_sorted_and_paged_without_gap_or_repeat(
+    people: People, order: dict[str, object], expected: str
+) -> None:
+    for slug, name, kind in (("b", "Gamma", "CRM"), ("c", "beta", "DMS"), ("d", "Alpha", "DMS"), ("e", "Émile", "CRM")):
+        await people.author.save(slug, name=name, type=kind)
+    await people.publish(await people.author.save("a", name="gamma", type="DMS"))
+
+    assert [row.slug for row in await in_pages(people.author, **order)] == list(expected)
+
+
+@pytest.mark.parametrize("descending", [False, True])
+async def test_lists_are_sorted_by_when_they_changed(people: People, descending: bool) -> None:
+    for slug in "bca":
+        await people.author.save(slug)
+
+    rows = await in_pages(people.author, sort="changed", descending=descending)
+
+    by_slug = sorted(rows, key=lambda row: row.slug)
+    assert rows == sorted(by_slug, key=lambda row: row.changed_at, reverse=descending)
+    assert [row.slug for row in by_slug] == ["a", "b", "c"]
+
+
+async def in_pages(person: Person, **query: object) -> list[ConnectorRow]:
+    """All rows, two at a time."""
+    rows: list[ConnectorRow] = []
+    after = None
+    while True:
+        asked = ListConnectors.model_validate({**query, "limit": 2, "after": after})
+        page = await person.ask("connector.list", asked, ConnectorPage)
+        rows += page.connectors
+        if (after := page.next_after) is None:
+            return rows
+
+
+async def test_a_page_of_another_list_is_refused(people: People) -> None:
+    for slug in ("a", "b"):
+        await people.author.save(slug)
+    page = await people.author.ask("connector.list", ListConnectors(limit=1, sort="name"), ConnectorPage)
+
+    for query in (
+        {"sort": "type", "after": page.next_after},
+        {"sort": "name", "after": "a"},
+        {"sort": "name", "after": "\u00e9"},
+    ):
+        refused = await people.author.refused("connector.list", ListConnectors.model_validate(query))
+        assert (refused.code, "sorted by" in refused.detail) == ("invalid-request", True)
 
 
 async def test_an_unpublished_name_is_not_found_by_others(people: People) -> None:

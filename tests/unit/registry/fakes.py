@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from services.registry.domain.drafts import Revision
+from services.registry.domain.search import Question, sorted_by
 from services.registry.domain.versions import OFFERED, connector_state, latest
 from services.registry.handlers.ports import (
     AuditRecord,
@@ -148,18 +149,25 @@ class MemoryConnectors:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    async def page(
-        self, enterprise: str, *, drafts: bool, search: str | None, after: str | None, limit: int
-    ) -> list[ConnectorRow]:
-        own = {row.slug: row for row in self._rows(enterprise, drafts=drafts)}
-        offered = {row.slug: row for row in self._rows(PLATFORM, drafts=False) if row.state in OFFERED}
-        rows = sorted((offered | own).values(), key=lambda row: row.slug)
-        wanted = (search or "").casefold()
-        return [
-            row for row in rows if row.slug > (after or "") and (wanted in row.slug or wanted in row.name.casefold())
-        ][:limit]
+    async def page(self, enterprise: str, *, drafts: bool, question: Question, limit: int) -> list[ConnectorRow]:
+        own = {row.slug: (row, words) for row, words in self._rows(enterprise, drafts=drafts)}
+        offered = {row.slug: (row, words) for row, words in self._rows(PLATFORM, drafts=False) if row.state in OFFERED}
+        rows = [row for row, words in (offered | own).values() if self._asked_for(row, words, question)]
+        rows.sort(key=lambda row: row.slug)
+        rows.sort(key=lambda row: sorted_by(row, question.sort), reverse=question.descending)
+        if question.after is not None:
+            rows = rows[[(sorted_by(row, question.sort), row.slug) for row in rows].index(question.after) + 1 :]
+        return rows[:limit]
 
-    def _rows(self, owner: str, *, drafts: bool) -> list[ConnectorRow]:
+    @staticmethod
+    def _asked_for(row: ConnectorRow, words: str, question: Question) -> bool:
+        found = question.words is None or (
+            bool(question.words)
+            and all(any(word.startswith(wanted) for word in words.split(" ")) for wanted in question.words)
+        )
+        return found and question.type in (None, row.type) and question.state in (None, row.state)
+
+    def _rows(self, owner: str, *, drafts: bool) -> list[tuple[ConnectorRow, str]]:
         rows = []
         for (draft_owner, slug), revisions in self._state.revisions.items():
             if draft_owner != owner:
@@ -169,17 +177,17 @@ class MemoryConnectors:
             shown = revisions[-1] if drafts else summary
             newest = latest(versions)
             if shown is not None:
-                rows.append(
-                    ConnectorRow(
-                        slug=slug,
-                        owner=owner,
-                        name=shown.name,
-                        type=shown.type,
-                        state=connector_state(versions),
-                        draft_revision=revisions[-1].revision.revision if drafts else None,
-                        latest_version=newest.version if newest else None,
-                    )
+                row = ConnectorRow(
+                    slug=slug,
+                    owner=owner,
+                    name=shown.name,
+                    type=shown.type,
+                    state=connector_state(versions),
+                    draft_revision=revisions[-1].revision.revision if drafts else None,
+                    latest_version=newest.version if newest else None,
+                    changed_at=shown.revision.saved_at if isinstance(shown, DraftState) else shown.published_at,
                 )
+                rows.append((row, shown.words))
         return rows
 
 
