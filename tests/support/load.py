@@ -32,6 +32,7 @@ class Load:
     parameters: Mapping[str, Any]
     concurrency: int
     deadline: float = 5.0
+    connection: str | None = None
     outcomes: list[Outcome] = field(default_factory=list)
     _running: bool = True
     _tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -59,7 +60,11 @@ class Load:
             begin = time.monotonic()
             try:
                 result = await self.client.execute(
-                    self.connector, self.operation, parameters=self.parameters, deadline=self.deadline
+                    self.connector,
+                    self.operation,
+                    parameters=self.parameters,
+                    deadline=self.deadline,
+                    connection=self.connection,
                 )
                 error = None if result.ok else f"status {result.status_code}"
             except DibopError as refused:
