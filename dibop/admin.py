@@ -38,12 +38,13 @@ class Registry:
         """The draft, or None where the enterprise has none of this name."""
         return await _or_none(self._ask("draft", "get", c.GetDraft(slug=slug), c.Draft))
 
-    async def connectors(self, search: str | None = None) -> list[c.ConnectorRow]:
-        """All of them, page by page."""
+    async def connectors(self, query: c.ListConnectors | None = None) -> list[c.ConnectorRow]:
+        """All that the query asks for, page by page; without one, all there are."""
         rows: list[c.ConnectorRow] = []
+        asked = query or c.ListConnectors()
         after: str | None = None
         while True:
-            body = c.ListConnectors(search=search, limit=_PAGE, after=after)
+            body = asked.model_copy(update={"limit": _PAGE, "after": after})
             page = await self._ask("connector", "list", body, c.ConnectorPage)
             rows += page.connectors
             after = page.next_after

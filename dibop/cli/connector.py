@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dibop.cli import diff, options, output, runner
+from dibop.cli import diff, listing, options, output, runner
 
 if TYPE_CHECKING:
     from dibop.authoring import TemplateFile
     from dibop.client import Client
-    from shared.contracts.commands import Connector, ConnectorRow, DraftSaved, Published, TestReport
+    from shared.contracts.commands import Connector, DraftSaved, Published, TestReport
     from shared.contracts.template import Problem
 
 app = typer.Typer(help="Write, look at, test and publish connectors.", no_args_is_help=True)
+app.command("list")(listing.list_connectors)
 app.command()(diff.diff)
 
 Slug = Annotated[str, typer.Argument(help="The connector's slug.", metavar="SLUG")]
@@ -100,39 +101,6 @@ def apply(
     output.say(f"{what} draft {saved.slug} of {saved.owner}, revision {saved.revision}, {saved.digest}")
     _print_problems(file, read.errors, "error")
     _print_problems(file, read.warnings, "warning")
-
-
-@app.command("list")
-def list_(
-    *,
-    search: Annotated[str | None, typer.Option("--search", help="Only those that hold this text.")] = None,
-    home: options.Home = None,
-    as_json: options.Json = False,
-) -> None:
-    """List the connectors that you can see: your enterprise's and the catalogue's.
-
-    Example: `dibop connector list --search weather`
-    """
-
-    async def work(client: Client) -> list[ConnectorRow]:
-        from dibop.admin import Registry, owners_to_look_at
-
-        rows: dict[tuple[str, str], ConnectorRow] = {}
-        for enterprise in owners_to_look_at(client):
-            for row in await Registry(client, enterprise).connectors(search):
-                if row.draft_revision is not None or (row.owner, row.slug) not in rows:
-                    rows[row.owner, row.slug] = row
-        return sorted(rows.values(), key=lambda row: (row.slug, row.owner))
-
-    rows = runner.with_client(home, work)
-    if as_json:
-        output.print_json([row.model_dump(mode="json") for row in rows])
-        return
-    output.print_table(
-        ["slug", "owner", "name", "type", "state", "draft", "latest version"],
-        [(r.slug, r.owner, r.name, r.type, r.state, r.draft_revision, r.latest_version) for r in rows],
-        "There is no connector yet. Save one with: dibop connector apply FILE",
-    )
 
 
 @app.command()
