@@ -20,6 +20,7 @@ from services.registry.settings import RegistrySettings
 from shared.contracts.errors import CATALOGUE
 from shared.contracts.events import EVENT_TYPES
 from shared.contracts.template import json_schema
+from shared.messaging.access.permissions import SERVICES, enterprise_client, platform_service
 from shared.security.principals import ALLOWED, Action, Role
 from shared.settings import BusSettings
 
@@ -87,6 +88,26 @@ def roles() -> str:
     )
 
 
+def nats_users() -> str:
+    """Every user of the bus with all that it may do."""
+    users = [
+        *SERVICES.values(),
+        platform_service("<service>", ["<source>"]),
+        enterprise_client("<enterprise>", "<user>", consumers=["<consumer>"], platform_admin=True),
+    ]
+    page = (
+        "# NATS users\n\n" + NOTE + "What is not listed is refused. `subject queue` is a subscription in that queue "
+        "group alone. How users are made: [nats-users.md](../nats-users.md).\n"
+    )
+    for rights in users:
+        told = [("publish", grant) for grant in rights.publish] + [("subscribe", grant) for grant in rights.subscribe]
+        rows = [(kind, grant.why, "<br>".join(f"`{each}`" for each in grant.subjects)) for kind, grant in told]
+        inboxes = ("subscribe", "its own inboxes", f"`{rights.inbox_prefix}.>`")
+        page += f"\n## {rights.name.strip('<>')}\n\n{rights.who[0].upper()}{rights.who[1:]}.\n\n"
+        page += table(("may", "what for", "subjects"), [*rows, inboxes])
+    return page
+
+
 def events() -> str:
     rows = [
         (f"`{noun}`", f"`{what}`", f"`evt.v1.<enterprise>.{noun}.<id>.{what}`")
@@ -120,6 +141,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/asyncapi.yaml": asyncapi.text,
     "reference/errors.md": errors,
     "reference/events.md": events,
+    "reference/nats-users.md": nats_users,
     "reference/roles.md": roles,
     "reference/settings.md": settings,
     "reference/template.schema.json": template_schema,
