@@ -21,7 +21,8 @@ FIRST_SECONDS: Final = 2.0
 KEPT_SECONDS: Final = 900.0
 _MOST_WAITING: Final = 1000
 _LONGEST_PAUSE: Final = 15.0
-_PASSING: Final = (DibopError, OSError)
+_PASSING: Final = (DibopError, OSError, ValueError)
+"""ValueError: an answer, or a token, that cannot be read."""
 
 _log = structlog.get_logger(__name__)
 
