@@ -372,12 +372,14 @@ def secret() -> Any:
 @app.get("/__log")
 def log() -> Response:
     with lock:
-        return jsonify({"asked": [asdict(each) for each in state.asked], "called": state.called})
+        good = sum(not (each.revoked or each.is_expired()) for each in state.tokens)
+        return jsonify({"asked": [asdict(each) for each in state.asked], "called": state.called, "good": good})
 
 
 @app.delete("/__log")
 def forget() -> Any:
     with lock:
         state.asked.clear()
+        state.tokens = [each for each in state.tokens if not (each.revoked or each.is_expired())]
         state.called = 0
     return "", 204

@@ -77,6 +77,10 @@ class OAuthServer:
         """The token requests since the log was forgotten."""
         return [Asked(**each) for each in self._client.get("/__log").raise_for_status().json()["asked"]]
 
+    def expired(self) -> bool:
+        """Whether no access token is good any more."""
+        return not self._client.get("/__log").raise_for_status().json()["good"]
+
     def called(self) -> int:
         """How often the API was called since then."""
         return int(self._client.get("/__log").raise_for_status().json()["called"])

@@ -90,6 +90,11 @@ class RedisServer:
         self._process.start()
         return self
 
+    def ensure_running(self) -> None:
+        """Start it again where it was stopped or killed."""
+        if not self._process.running:
+            self._process.start()
+
     def pause(self) -> None:
         """It stands still, and its connections stay."""
         self._process.signal(signal.SIGSTOP)

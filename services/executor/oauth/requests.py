@@ -37,11 +37,11 @@ RESILIENCE: Final = ResiliencePlan(
     max_retries=2,
     retry_delay_seconds=0.5,
     retry_backoff="exponential",
-    rate_limit_per_minute=60,
+    rate_limit_per_minute=0,
     circuit_breaker_threshold=5,
     circuit_breaker_recovery_seconds=15.0,
 )
-"""Of a token endpoint, for each connection."""
+"""Of a token endpoint, for each connection. What keeps it from being asked too often is that tokens are shared."""
 
 _METHODS: Final = {"basic": "client_secret_basic", "post": "client_secret_post"}
 _NOT_SENT: Final = "The operation itself was not sent."

@@ -96,16 +96,19 @@ class SharedTokens:
 
     async def leave_token(self, client: TokenClient, lock: Lock, token: AccessToken, now: float) -> bool:
         """Give the lock back with a token for all; False, and nothing is left, where another has the lock by now."""
-        if self._ring is None:
+        left_ms, value = _ms(token.until - now), self._sealed(client, token)
+        if value is None or left_ms <= 0:
             return await self.leave(client, lock)
-        key = self._ring.sealing_key
-        sealed = key.seal(token.value, client.context.for_field(ACCESS_TOKEN))
-        kept = Kept(key.kid, sealed, _ms(token.until - token.made), _ms(token.renew_at - token.made))
-        left_ms = _ms(token.until - now)
-        if left_ms <= 0:
-            return await self.leave(client, lock)
-        value = f"{token.id} {token.generation} {msgspec.json.encode(kept).decode()}"
         return await self._finish(client, lock, "token", value, left_ms)
+
+    async def put_token(self, client: TokenClient, token: AccessToken, now: float) -> None:
+        """A token for all, from whoever needed no lock, since an authorization has brought it.
+
+        One of a later generation stays.
+        """
+        left_ms, value = _ms(token.until - now), self._sealed(client, token)
+        if value is not None and left_ms > 0:
+            await self._run("put", _keys(client)[:2], (token.generation, value, left_ms))
 
     async def leave_refusal(self, client: TokenClient, lock: Lock, refusal: Refusal, generation: int, ms: int) -> bool:
         """Give the lock back, and have nobody ask again for `ms` milliseconds."""
@@ -118,6 +121,15 @@ class SharedTokens:
 
     async def close(self) -> None:
         await self._nodes.close()
+
+    def _sealed(self, client: TokenClient, token: AccessToken) -> str | None:
+        """The token as it lies in Redis; None where this worker has no key to seal it with."""
+        if self._ring is None:
+            return None
+        key = self._ring.sealing_key
+        sealed = key.seal(token.value, client.context.for_field(ACCESS_TOKEN))
+        kept = Kept(key.kid, sealed, _ms(token.until - token.made), _ms(token.renew_at - token.made))
+        return f"{token.id} {token.generation} {msgspec.json.encode(kept).decode()}"
 
     def _opened(self, client: TokenClient, value: bytes, until: float) -> AccessToken | None:
         """The token; None where this worker cannot read it."""

@@ -125,6 +125,21 @@ class Tokens:
             self._vain.pop(old, None)
             self._rested.pop(old, None)
 
+    async def hand_out(self, client: TokenClient, granted: Granted, generation: int, asked: float) -> AccessToken:
+        """Have this and all other workers use what was granted apart from a flight: by an authorization.
+
+        `generation` is that of the refresh token which is stored by now, `asked` (of `monotonic`) when it was asked
+        for. Where Redis is away, each worker gets a token of its own later.
+        """
+        token = _token(client, granted, generation, asked)
+        self.keep(client, token)
+        self._watcher.granted(client.scope, client.credentials)
+        try:
+            await self._shared.put_token(client, token, monotonic())
+        except StateUnavailableError as error:
+            _log.warning("A token could not be left for other workers", client=client.key, reason=str(error))
+        return token
+
     def in_vain(self, client: TokenClient) -> None:
         """A token that was renewed just now was turned down as well: to renew it again would not help."""
         self._vain[client.key] = monotonic() + VAIN_SECONDS

@@ -30,6 +30,7 @@ def server(shared_server: OAuthServer) -> OAuthServer:
     """The OAuth2 server, well behaved and with an empty log."""
     shared_server.switch()
     shared_server.reset_secret()
+    shared_server.revoke(refresh=True)
     shared_server.forget()
     return shared_server
 

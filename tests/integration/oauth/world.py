@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 from nats.js.errors import KeyNotFoundError
 
 from shared.contracts import subjects
+from shared.contracts.errors import DibopError
 from shared.contracts.execution import DraftExecutionRequest
 from shared.contracts.projections import ConnectionEntry, ConnectionHealth
 from shared.security.sealing import SealContext
@@ -103,6 +104,22 @@ class OAuthBus(Bus):
         assert answer["status_code"] == 200, answer
         response: dict[str, Any] = answer["response"]
         return response
+
+    async def stats(self) -> dict[str, int]:
+        """What the one worker has counted about tokens."""
+        said = json.loads((await self.nc.request("$SRV.STATS.dibop-executor", b"", timeout=5)).data)
+        counted: dict[str, int] = said["endpoints"][0]["data"]["oauth"]
+        return counted
+
+    async def raw_me(self, slug: str) -> Msg:
+        """The same, whatever comes."""
+        return await self.raw(subjects.execute(ENTERPRISE, slug, "me"), b"", seconds=120)
+
+    async def works(self, slug: str) -> bool:
+        try:
+            return bool((await self.execute(slug, "me"))["status_code"] == 200)
+        except DibopError:
+            return False
 
     async def test_draft(self, operation: str, secrets: Mapping[str, str], **changes: Any) -> dict[str, Any]:
         """Run an operation of a draft with credentials that are sealed for this test."""
