@@ -124,6 +124,12 @@ class Resolver:
     async def resolve_draft(self, subject: str, draft: DraftExecutionRequest) -> Route:
         """The route of a draft's test, from the document and the credentials that the request carries."""
         ask = read_ask((subject, None, None))
+        if draft.owner != ask.enterprise:
+            raise DibopError(
+                "forbidden",
+                f"A draft of {draft.owner[:80]!r} cannot be tested for {ask.enterprise!r}. "
+                "Send it to its owner's subject.",
+            )
         plan = await self._plans.get(draft.digest)
         if plan.slug != ask.connector:
             raise DibopError(

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar, cast
 
@@ -80,6 +80,7 @@ class CommandService:
         self.dropped = DroppedRequests()
         self._work = _Work(name)
         self._subscribers: list[Any] = []
+        self._commands: dict[str, type[BaseModel]] = {}
         self._on_start: list[Hook] = []
         self._on_stop: list[Hook] = []
         self._micro: MicroService | None = None
@@ -92,6 +93,11 @@ class CommandService:
             apply_types=False,
             logger=None,
         )
+
+    @property
+    def commands(self) -> Mapping[str, type[BaseModel]]:
+        """What it answers: the body of each command, by `<noun>.<verb>`."""
+        return self._commands
 
     @property
     def nc(self) -> BusClient:
@@ -149,6 +155,7 @@ class CommandService:
             )
             subscriber(answer)
             self._subscribers.append(subscriber)
+            self._commands[f"{noun}.{verb}"] = model
             return handler
 
         return register

@@ -1,0 +1,134 @@
+"""What a tenant may send to name another's things: bodies of every command of every service.
+
+A command without a row here fails `test_every_command_is_tried`: give it bodies that name what it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from shared.contracts.clock import utc_now
+from tests.integration.tenants.world import Things
+from tests.support.connectors import document
+
+Body = dict[str, Any]
+Bodies = Callable[[Things], list[Body]]
+
+_SEALED: Final = "A" * 80
+"""As long as a sealed value; who opens it will find that it is none."""
+
+
+def _given(t: Things) -> Body:
+    return {
+        "connector": t.slug,
+        "id": t.connection_id,
+        "origin": "https://api.example.com:443",
+        "kid": t.kid,
+        "sealed": {"api_key": _SEALED},
+    }
+
+
+def _entry(t: Things) -> Body:
+    return {
+        "id": t.publication_id,
+        "at": utc_now(),
+        "actor": t.person,
+        "action": "connector.publish",
+        "noun": "connector",
+        "identifier": t.slug,
+    }
+
+
+REGISTRY: Final[Mapping[str, Bodies]] = {
+    "draft.save": lambda t: [
+        {"slug": t.slug, "document": document(t.slug), "base_revision": 1},
+        {"slug": t.slug, "document": document(t.slug)},
+    ],
+    "draft.get": lambda t: [{"slug": t.slug}],
+    "draft.stage": lambda t: [{"slug": t.slug}],
+    "connector.list": lambda t: [{}, {"search": t.slug}, {"after": t.slug}],
+    "connector.show": lambda t: [{"slug": t.slug}],
+    "version.get": lambda t: [{"slug": t.slug}, {"slug": t.slug, "version": t.version}],
+    "version.add": lambda t: [
+        {
+            "publication_id": t.publication_id,
+            "slug": t.slug,
+            "version": version,
+            "digest": t.digest,
+            "scope": "enterprise",
+            "revision": 1,
+            "actor": t.person,
+        }
+        for version in (t.version, "9.9.9")
+    ],
+    "connection.create": lambda t: [
+        {**_given(t), "owner": t.owner, "name": t.connection},
+        {**_given(t), "owner": "platform", "name": t.connection},
+    ],
+    "connection.list": lambda t: [{}, {"connector": t.slug}, {"after": f"{t.slug}.{t.connection}"}],
+    "connection.show": lambda t: [{"connector": t.slug, "name": t.connection}],
+    "connection.rotate": lambda t: [{**_given(t), "name": t.connection}],
+    "connection.store-token": lambda t: [
+        {
+            "connector": t.slug,
+            "name": t.connection,
+            "id": t.connection_id,
+            "expected": 0,
+            "kid": t.kid,
+            "sealed": _SEALED,
+        }
+    ],
+    "connection.reseal": lambda t: [
+        {
+            "connector": t.slug,
+            "name": t.connection,
+            "id": t.connection_id,
+            "generation": 1,
+            "kid": t.kid,
+            "sealed": {"api_key": _SEALED},
+        }
+    ],
+    "connection.delete": lambda t: [{"connector": t.slug, "name": t.connection}],
+    "test-credentials.save": lambda t: [{**_given(t), "id": t.session_id}],
+    "test-credentials.list": lambda t: [{}, {"connector": t.slug}],
+    "test-credentials.delete": lambda t: [{"id": t.session_id}],
+    "test-credentials.fetch": lambda t: [{"id": t.session_id, "person": t.person, "connector": t.slug}],
+    "keys.list": lambda _: [{}],
+    "keys.rotated": lambda t: [{"kid": t.kid, "previous": t.kid}],
+    "keys.retire": lambda t: [{"kid": t.kid, "forget_test_credentials": True}],
+    "audit.list": lambda t: [
+        {},
+        {"before": t.audit_id + 1},
+        {"noun": "connector", "identifier": t.slug},
+        {"noun": "connection", "identifier": f"{t.slug}.{t.connection}"},
+    ],
+    "audit.append": lambda t: [_entry(t)],
+}
+
+PUBLISHER: Final[Mapping[str, Bodies]] = {
+    "test.plan": lambda t: [{"slug": t.slug}, {"slug": t.slug, "operations": [t.operation]}],
+    "test.run": lambda t: [
+        {"slug": t.slug},
+        {"slug": t.slug, "operations": [t.operation], "credentials_id": t.session_id},
+    ],
+    "connector.checklist": lambda t: [{"slug": t.slug, "scope": "enterprise"}, {"slug": t.slug, "scope": "catalogue"}],
+    "connector.publish": lambda t: [{"slug": t.slug, "scope": "enterprise"}, {"slug": t.slug, "scope": "catalogue"}],
+    "connector.diff": lambda t: [{"slug": t.slug}, {"slug": t.slug, "before": t.version, "after": t.version}],
+}
+
+EXECUTOR: Final[Mapping[str, Bodies]] = {
+    "circuit.show": lambda t: [
+        {"connector": t.slug},
+        {"connector": t.slug, "connection": t.connection, "operation": t.operation},
+    ],
+    "circuit.reset": lambda t: [{"connector": t.slug}, {"connector": t.slug, "connection": t.connection}],
+    "keys.show": lambda _: [{}],
+    "keys.reseal": lambda t: [{"kid": t.kid}],
+}
+
+BODIES: Final[Mapping[str, Mapping[str, Bodies]]] = {
+    "registry": REGISTRY,
+    "publisher": PUBLISHER,
+    "executor": EXECUTOR,
+}
