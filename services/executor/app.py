@@ -26,6 +26,7 @@ from services.executor.fleet import METADATA, FleetKeys, keys_of
 from services.executor.handlers import Ports
 from services.executor.keys import LiveRing
 from services.executor.oauth.assembly import OAuth
+from services.executor.oauth.older_keys import OlderTokens
 from services.executor.parts import ResponseParts
 from services.executor.plans import Plans
 from services.executor.registry import RegistryClient
@@ -207,7 +208,10 @@ class Executor:
         if self._ring is None:
             return None
         registry = RegistryClient(self.nc, self._settings.service_token_file)
-        return Keys(FleetKeys(self.nc, lambda: resilience.workers), Resealer(self._ring, self._mirrors[1], registry))
+        return Keys(
+            FleetKeys(self.nc, lambda: resilience.workers),
+            Resealer(self._ring, self._mirrors[1], registry, OlderTokens(self._settings.redis_url)),
+        )
 
     def _told(self) -> dict[str, dict[str, Any]]:
         parts = {"resilience": self._resilience, "oauth": self._oauth}

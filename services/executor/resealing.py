@@ -5,7 +5,7 @@ Each connection is one compare-and-set at the registry, so that it may end anywh
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import structlog
 
@@ -28,13 +28,24 @@ _log = structlog.get_logger(__name__)
 Outcome = Literal["resealed", "changed", "gone"]
 
 
-class Resealer:
-    """Reseals the connections of the mirror."""
+class Cache(Protocol):
+    """Sealed values that are made anew where they are missing."""
 
-    def __init__(self, ring: LiveRing, connections: Mirror[ConnectionEntry], registry: RegistryClient) -> None:
+    async def drop(self, active: str) -> int:
+        """Drop what is sealed to another key than `active`."""
+        ...
+
+
+class Resealer:
+    """Reseals the connections of the mirror, and drops what is merely cached."""
+
+    def __init__(
+        self, ring: LiveRing, connections: Mirror[ConnectionEntry], registry: RegistryClient, cache: Cache
+    ) -> None:
         self._ring = ring
         self._connections = connections
         self._registry = registry
+        self._cache = cache
 
     async def reseal(self, kid: str, *, limit: int, request_id: str) -> Resealed:
         """Reseal at most `limit` connections to the key `kid`, or raise `conflict` where that is not the active one.
@@ -57,7 +68,15 @@ class Resealer:
                 continue
             resealed += outcome == "resealed"
             remaining += outcome == "changed"
-        _log.info("Connections resealed", kid=key.kid, resealed=resealed, remaining=remaining, failed=len(failed))
+        dropped = 0 if remaining else await self._cache.drop(key.kid)
+        _log.info(
+            "Connections resealed",
+            kid=key.kid,
+            resealed=resealed,
+            remaining=remaining,
+            failed=len(failed),
+            cached_dropped=dropped,
+        )
         return Resealed(kid=key.kid, resealed=resealed, remaining=remaining, failed=failed[:_MOST_NAMED])
 
     def _active(self, kid: str) -> SealingKey:

@@ -51,6 +51,7 @@ class World(RegistryClient):
         self.entries = {f"acme.shop.{each.name}": each for each in entries}
         self.mirror = dict(self.entries)
         self.refusals: dict[str, DibopError] = {}
+        self.dropped: list[str] = []
 
     def under(self, prefix: str) -> Iterator[tuple[str, ConnectionEntry]]:
         return iter([each for each in self.mirror.items() if each[0].startswith(prefix)])
@@ -60,6 +61,10 @@ class World(RegistryClient):
 
     async def read(self, key: str) -> ConnectionEntry | None:
         return self.entries.get(key)
+
+    async def drop(self, active: str) -> int:
+        self.dropped.append(active)
+        return 0
 
     async def reseal(
         self, enterprise: str, command: ResealConnection, *, request_id: str | None = None
@@ -86,7 +91,7 @@ def ring(tmp_path: Path) -> LiveRing:
 
 
 async def reseal(ring: LiveRing, world: World, limit: int = 100, kid: str = RING.active) -> Resealed:
-    return await Resealer(ring, world, world).reseal(kid, limit=limit, request_id="r")
+    return await Resealer(ring, world, world, world).reseal(kid, limit=limit, request_id="r")
 
 
 async def test_credentials_and_tokens_come_over_as_they_were(ring: LiveRing) -> None:
@@ -127,6 +132,7 @@ async def test_a_limit_leaves_the_rest_for_the_next_time(ring: LiveRing) -> None
         (2, 1),
         (1, 0),
     ]
+    assert world.dropped == [RING.active], "what is cached goes once nothing writes it anew with the older key"
 
 
 async def test_what_cannot_be_opened_is_named_and_holds_up_nothing(ring: LiveRing) -> None:
