@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 from services.publisher import app
 from services.publisher.settings import PublisherSettings
 from shared.messaging.service import BusClosedError
-from shared.persistence.migrate import NotMigratedError
+from shared.persistence.migrate import NotMigratedError, migrate
 from shared.settings import DatabaseSettings
 from shared.telemetry.crashes import guard_crashes
 from shared.telemetry.logging import configure
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
                 guard_crashes()
                 uvloop.run(app.run(settings))
             case ["migrate"]:
-                before = uvloop.run(app.migrate(DatabaseSettings().database_url))
+                before = uvloop.run(migrate(DatabaseSettings().database_url, app.MIGRATIONS))
                 _say(f"publisher: revision {before.current or 'none'} to {before.head}")
             case _:
                 _say(_USAGE)

@@ -18,7 +18,7 @@ from shared.messaging.bootstrap import key_value_stream, wait_for_bus
 from shared.messaging.relay import OutboxRelay
 from shared.messaging.service import CommandService, run_until_signalled
 from shared.persistence.engine import Database
-from shared.persistence.migrate import MigrationStatus, require_head, upgrade
+from shared.persistence.migrate import prepare
 from shared.security.principals.setup import required_verifier
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -30,20 +30,8 @@ async def run(settings: PublisherSettings) -> None:
     """Serve until SIGTERM or SIGINT, then drain."""
     database = Database.open(settings.database_url)
     try:
-        if settings.migrate_at_start:
-            await upgrade(database, MIGRATIONS)
-        else:
-            await require_head(database, MIGRATIONS)
+        await prepare(database, MIGRATIONS, migrates=settings.migrate_at_start)
         await run_until_signalled(build(settings, database))
-    finally:
-        await database.close()
-
-
-async def migrate(database_url: str) -> MigrationStatus:
-    """Bring the database to this version's structure; the answer is where it stood before."""
-    database = Database.open(database_url)
-    try:
-        return await upgrade(database, MIGRATIONS)
     finally:
         await database.close()
 

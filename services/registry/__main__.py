@@ -16,7 +16,7 @@ from services.registry.settings import RegistrySettings
 from shared.contracts.errors import DibopError
 from shared.messaging.connection import BusUnreachableError
 from shared.messaging.service import BusClosedError
-from shared.persistence.migrate import NotMigratedError
+from shared.persistence.migrate import NotMigratedError, migrate
 from shared.settings import DatabaseSettings
 from shared.telemetry.crashes import guard_crashes
 from shared.telemetry.logging import configure
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
                 uvloop.run(app.run(settings))
             case ["migrate"]:
                 address = DatabaseSettings().database_url
-                before = uvloop.run(app.migrate(address))
+                before = uvloop.run(migrate(address, app.MIGRATIONS))
                 sys.stderr.write(f"registry: revision {before.current or 'none'} to {before.head}\n")
             case ["rebuild"]:
                 settings = RegistrySettings()

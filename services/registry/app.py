@@ -20,7 +20,7 @@ from shared.messaging.connection import connect
 from shared.messaging.relay import OutboxRelay
 from shared.messaging.service import CommandService, run_until_signalled
 from shared.persistence.engine import Database
-from shared.persistence.migrate import MigrationStatus, require_head, upgrade
+from shared.persistence.migrate import prepare, require_head
 from shared.security.principals.setup import required_verifier
 from shared.tasks import end
 
@@ -40,17 +40,8 @@ async def run(settings: RegistrySettings) -> None:
     """Serve until SIGTERM or SIGINT."""
     database = Database.open(settings.database_url)
     try:
-        await _prepare(database, settings)
+        await prepare(database, MIGRATIONS, migrates=settings.migrate_at_start)
         await run_until_signalled(build(settings, database))
-    finally:
-        await database.close()
-
-
-async def migrate(database_url: str) -> MigrationStatus:
-    """Bring the database to the newest revision; the answer is where it stood before."""
-    database = Database.open(database_url)
-    try:
-        return await upgrade(database, MIGRATIONS)
     finally:
         await database.close()
 
@@ -102,13 +93,6 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
     service.on_start(start)
     service.on_stop(stop)
     return service
-
-
-async def _prepare(database: Database, settings: RegistrySettings) -> None:
-    if settings.migrate_at_start:
-        await upgrade(database, MIGRATIONS)
-    else:
-        await require_head(database, MIGRATIONS)
 
 
 async def _repeat(what: str, work: Callable[[], Awaitable[object]], every_seconds: float) -> None:

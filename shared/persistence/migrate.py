@@ -65,6 +65,23 @@ async def require_head(database: Database, folder: Path) -> None:
         )
 
 
+async def migrate(url: str, folder: Path) -> MigrationStatus:
+    """Bring the database at `url` to the newest revision; the answer is where it stood before."""
+    database = Database.open(url)
+    try:
+        return await upgrade(database, folder)
+    finally:
+        await database.close()
+
+
+async def prepare(database: Database, folder: Path, *, migrates: bool) -> None:
+    """What a service does at its start: bring the database to the newest revision, or see that it is there."""
+    if migrates:
+        await upgrade(database, folder)
+    else:
+        await require_head(database, folder)
+
+
 def run_in_alembic(metadata: MetaData | None = None) -> None:
     """What a migrations folder's `env.py` calls; `metadata` is what autogenerate compares with."""
     connection: Connection | None = context.config.attributes.get("connection")

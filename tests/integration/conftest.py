@@ -13,6 +13,7 @@ from nats.js import JetStreamContext
 from shared.messaging.bootstrap import bootstrap, stream_configs
 from shared.messaging.connection import BusClient, connect
 from shared.persistence.engine import Database
+from shared.persistence.migrate import upgrade
 from shared.settings import BusSettings
 from tests.support.inboxes import TEST_INBOXES
 from tests.support.servers import NatsServer, httpbin_server, nats_server, postgres_server, redis_server
@@ -107,3 +108,10 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database.open(database_url)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def migrated(database: Database, migrations: Path) -> Database:
+    """The database with the structure of the service whose folder of `migrations` the tests name."""
+    await upgrade(database, migrations)
+    return database

@@ -185,9 +185,8 @@ async def registry(serve_registry: ServeRegistry) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def migrated(database: Database) -> Database:
-    await upgrade(database, publisher_app.MIGRATIONS)
-    return database
+def migrations() -> Path:
+    return publisher_app.MIGRATIONS
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from shared.contracts.projections import ConnectionEntry
 from shared.messaging.client import command, request
 from shared.messaging.connection import BusClient
 from shared.persistence.engine import Database
-from shared.persistence.migrate import upgrade
 from shared.security.principals import Role
 from tests.support.connectors import document
 from tests.support.processes import ManagedProcess
@@ -104,9 +103,8 @@ def people(nc: BusClient, tokens: Tokens) -> People:
 
 
 @pytest.fixture
-async def migrated(database: Database) -> Database:
-    await upgrade(database, MIGRATIONS)
-    return database
+def migrations() -> Path:
+    return MIGRATIONS
 
 
 @pytest.fixture
