@@ -22,13 +22,13 @@ from authlib.oauth2.rfc7636 import CodeChallenge  # type: ignore[import-untyped]
 from authlib.oauth2.rfc9207 import IssuerParameter  # type: ignore[import-untyped]
 from flask import Flask, Response, g, jsonify, request
 
-from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, PUBLIC_CLIENT_ID, Asked
+from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, PERSON, PUBLIC_CLIENT_ID, Asked
 from tests.support.processes import HOST
 
 # Authlib serves the authorization endpoint over https alone, unless it is told that this is a test.
 os.environ.setdefault("AUTHLIB_INSECURE_TRANSPORT", "1")
 
-PERSON = "ada"
+
 _ALL_METHODS = ("client_secret_basic", "client_secret_post", "none")
 
 
@@ -380,6 +380,5 @@ def log() -> Response:
 def forget() -> Any:
     with lock:
         state.asked.clear()
-        state.tokens = [each for each in state.tokens if not (each.revoked or each.is_expired())]
         state.called = 0
     return "", 204

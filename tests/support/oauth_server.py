@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
+import secrets
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from tests.support.processes import HOST, ManagedProcess, accepts, free_port
 CLIENT_ID = "dibop"
 CLIENT_SECRET = "s3cret/with+signs:and%more"
 PUBLIC_CLIENT_ID = "public"
+PERSON = "ada"
 _REPOSITORY = Path(__file__).parents[2]
 
 
@@ -95,9 +99,11 @@ class OAuthServer:
         assert location, answer.text
         return {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
 
-    def refresh_token(self, verifier: str, challenge: str, *, scope: str = "read") -> str:
+    def refresh_token(self, *, scope: str = "read") -> str:
         """A refresh token of a new authorization, got as any client gets one."""
-        redirect = "http://127.0.0.1/callback"
+        redirect, verifier = "http://127.0.0.1/callback", secrets.token_urlsafe(48)
+        digest = hashlib.sha256(verifier.encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
         code = self.authorize(
             redirect_uri=redirect, scope=scope, state="x", code_challenge=challenge, code_challenge_method="S256"
         )["code"]

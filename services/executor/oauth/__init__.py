@@ -4,7 +4,7 @@ How the parts fit, from a request inwards:
 
 - `domain.oauth` (rules): `TokenClient` is a connection, or a test session, as its token endpoint knows it; the vault
   makes it (`Target.tokens`). `AccessToken` is a token in use. `says_expired` reads answers of the external system.
-- `bearer.Bearer`, one for a request: signs it, and is the `Renewal` of `attempts.Sender`, which repeats once after a 401.
+- `bearer.Bearer`, one for a request: signs it, and is the `Renewal` by which `attempts.Sender` repeats after a 401.
 - `tokens.Tokens`, one for a worker: tokens at hand; else one flight for all who want the same (`obtain`, `renew`).
 - `shared.SharedTokens`: what all workers share in Redis. `take` answers a sealed token, a refusal, or the lock with its
   fence; `leave_token` and `leave_refusal` give the lock back, and do nothing for a holder that is late.

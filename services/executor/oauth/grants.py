@@ -1,28 +1,42 @@
 """Getting a token granted: with client credentials, or with the refresh token of an authorization.
 
-A refresh token may be good for once: its successor is stored before the new access token is used by anybody.
+A refresh token may be good for once, and an endpoint that sees it twice may end the whole authorization. So its
+successor is stored before the new access token is used by anybody. And a worker that has no lock, since Redis is away,
+claims the refresh token first: it stores the same one again with the mark of a claim, by compare-and-set as ever.
+Others leave a claimed token alone until another follows it, or until whoever has claimed it must be dead.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from time import monotonic
 from typing import Final, Protocol
 
 import msgspec
 
 from services.executor.domain.oauth import TokenClient
+from services.executor.domain.timing import deadline_passed
 from services.executor.oauth.answers import Granted, RefusedError
 from services.executor.oauth.counters import OAuthCounters
 from services.executor.oauth.requests import TokenRequests
 from shared.contracts.errors import DibopError
 
-_MOST_SUPERSEDED: Final = 3
+CLAIM_SECONDS: Final = 45.0
+"""How long a claimed refresh token is left alone."""
+_MOST_SUPERSEDED: Final = 10
+_LOOK_SECONDS: Final = 0.1
 
 
 class RefreshToken(msgspec.Struct, frozen=True):
-    """A refresh token as it was stored, with the generation that guards it."""
+    """A refresh token as it was stored, with the generation that guards it.
+
+    While it is `claimed`, a worker that has no lock asks with it.
+    """
 
     value: str
     generation: int
+    claimed: bool = False
 
     def __repr__(self) -> str:
         """Tell no secret."""
@@ -40,7 +54,9 @@ class RefreshTokens(Protocol):
         """The token that is stored now."""
         ...
 
-    async def store(self, client: TokenClient, value: str, *, expected: int, scopes: str | None = None) -> int:
+    async def store(
+        self, client: TokenClient, value: str, *, expected: int, scopes: str | None = None, claimed: bool = False
+    ) -> int:
         """Store `value` where the stored one is still of generation `expected`; the new generation.
 
         Raises SupersededError.
@@ -56,44 +72,71 @@ class TokenGrants:
         self._refresh_tokens = refresh_tokens
         self._counters = counters
 
-    async def grant(self, client: TokenClient, *, deadline: float) -> tuple[Granted, int]:
+    async def grant(self, client: TokenClient, *, deadline: float, alone: bool) -> tuple[Granted, int]:
         """What is granted, and the generation of the refresh token that is stored by then, 0 without one.
 
-        `deadline`, a time of `monotonic`, is for asking; storing may take longer. Raises RefusedError and DibopError.
+        `deadline`, a time of `monotonic`, is for asking; storing may take longer. With `alone` no lock keeps others
+        from asking at the same time. Raises RefusedError and DibopError.
         """
         if client.grant == "client_credentials":
             self._counters.requested += 1
             return await self._requests.client_credentials(client, deadline=deadline), 0
-        known: RefreshToken | None = None
         for _ in range(_MOST_SUPERSEDED):
-            latest = await self._refresh_tokens.latest(client)
-            if latest is None:
-                raise _not_authorized(client)
-            known = latest
+            known = await self._at_rest(client, deadline)
             try:
-                return await self._refreshed(client, known, deadline)
+                return await (self._claimed if alone else self._refreshed)(client, known, deadline)
             except RefusedError:
                 newer = await self._refresh_tokens.latest(client)
-                if newer is None or newer.generation == known.generation:
+                if newer is None or newer.value == known.value:
                     raise
             except SupersededError:
                 continue
         raise DibopError(
             "conflict",
-            f"The authorization of the connection to {client.scope.connector!r} has changed several times while its "
+            f"The authorization of the connection to {client.scope.connector!r} has changed again and again while its "
             "token was renewed. Nothing was sent; repeat the request.",
             outcome="not_sent",
         )
 
+    async def _at_rest(self, client: TokenClient, deadline: float) -> RefreshToken:
+        """The token that is stored, once nobody has a claim to it."""
+        first, since = await self._refresh_tokens.latest(client), monotonic()
+        known = first
+        while known is not None and known.claimed and known == first and monotonic() < since + CLAIM_SECONDS:
+            if monotonic() >= deadline:
+                raise deadline_passed()
+            await asyncio.sleep(_LOOK_SECONDS)
+            known = await self._refresh_tokens.latest(client)
+        if known is None:
+            raise _not_authorized(client)
+        return known
+
+    async def _claimed(self, client: TokenClient, known: RefreshToken, deadline: float) -> tuple[Granted, int]:
+        """The same without a lock: the token is claimed, and let go again whatever comes of it."""
+        store, value = self._refresh_tokens.store, known.value
+        generation = await store(client, value, expected=known.generation, claimed=True)
+        try:
+            granted = await self._ask(client, value, deadline)
+        except BaseException:
+            with contextlib.suppress(SupersededError, DibopError):
+                await store(client, value, expected=generation)
+            raise
+        following = granted.refresh_token or value
+        return granted, await store(client, following, expected=generation, scopes=granted.scopes)
+
     async def _refreshed(self, client: TokenClient, known: RefreshToken, deadline: float) -> tuple[Granted, int]:
-        self._counters.refreshed += 1
-        granted = await self._requests.refresh(client, known.value, deadline=deadline)
-        if granted.refresh_token is None or granted.refresh_token == known.value:
+        granted = await self._ask(client, known.value, deadline)
+        following = granted.refresh_token
+        if not known.claimed and (following is None or following == known.value):
             return granted, known.generation
         generation = await self._refresh_tokens.store(
-            client, granted.refresh_token, expected=known.generation, scopes=granted.scopes
+            client, following or known.value, expected=known.generation, scopes=granted.scopes
         )
         return granted, generation
+
+    async def _ask(self, client: TokenClient, value: str, deadline: float) -> Granted:
+        self._counters.refreshed += 1
+        return await self._requests.refresh(client, value, deadline=deadline)
 
 
 def _not_authorized(client: TokenClient) -> DibopError:

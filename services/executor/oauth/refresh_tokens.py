@@ -18,7 +18,10 @@ from shared.contracts.subjects import connection_key
 
 KEPT_SECONDS: Final = 900.0
 """How long a refresh token that cannot be stored is offered to the registry: it exists nowhere else."""
+_ANSWER_SECONDS: Final = 3.0
 _LONGEST_PAUSE: Final = 5.0
+_CLAIMED: Final = "\0claimed\0"
+"""Before a refresh token that is claimed; no token holds a NUL."""
 _PASSING: Final = frozenset({"overloaded", "deadline-exceeded", "internal", "rate-limited"})
 
 _log = structlog.get_logger(__name__)
@@ -33,7 +36,7 @@ class Entries(Protocol):
 class Registry(Protocol):
     """Whoever stores refresh tokens for good."""
 
-    async def store_token(self, enterprise: str, command: StoreToken) -> TokenStored: ...
+    async def store_token(self, enterprise: str, command: StoreToken, *, seconds: float = ...) -> TokenStored: ...
 
 
 class StoredRefreshTokens:
@@ -49,9 +52,11 @@ class StoredRefreshTokens:
         if stored is None or self._ring is None:
             return None
         opened = self._ring.open(stored.sealed, client.context.for_field(REFRESH_TOKEN), stored.kid)
-        return RefreshToken(opened, stored.generation)
+        return RefreshToken(opened.removeprefix(_CLAIMED), stored.generation, opened.startswith(_CLAIMED))
 
-    async def store(self, client: TokenClient, value: str, *, expected: int, scopes: str | None = None) -> int:
+    async def store(
+        self, client: TokenClient, value: str, *, expected: int, scopes: str | None = None, claimed: bool = False
+    ) -> int:
         """See `RefreshTokens.store`. It is repeated for 15 minutes where the registry is away."""
         if self._ring is None:
             raise _no_key()
@@ -62,7 +67,7 @@ class StoredRefreshTokens:
             id=scope.connection or "",
             expected=expected,
             kid=key.kid,
-            sealed=key.seal(value, client.context.for_field(REFRESH_TOKEN)),
+            sealed=key.seal(_CLAIMED + value if claimed else value, client.context.for_field(REFRESH_TOKEN)),
             scopes=scopes,
         )
         try:
@@ -73,7 +78,9 @@ class StoredRefreshTokens:
                 reraise=True,
             ):
                 with attempt:
-                    return (await self._registry.store_token(scope.enterprise, command)).generation
+                    return (
+                        await self._registry.store_token(scope.enterprise, command, seconds=_ANSWER_SECONDS)
+                    ).generation
         except DibopError as error:
             if error.code != "conflict":
                 _log.error("A refresh token could not be stored, and is lost", client=client.key, reason=error.detail)

@@ -10,7 +10,7 @@ import asyncio
 from functools import cache
 from hashlib import sha1
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from redis.exceptions import AskError, NoScriptError
@@ -58,7 +58,6 @@ class Wait(msgspec.Struct, frozen=True):
 
 
 Found = AccessToken | Refusal | Lock | Wait
-_Left = Literal["token", "refusal", ""]
 _decode_kept: Final = msgspec.json.Decoder(Kept).decode
 _decode_refusal: Final = msgspec.json.Decoder(Refusal).decode
 
@@ -99,7 +98,7 @@ class SharedTokens:
         left_ms, value = _ms(token.until - now), self._sealed(client, token)
         if value is None or left_ms <= 0:
             return await self.leave(client, lock)
-        return await self._finish(client, lock, "token", value, left_ms)
+        return await self._finish(client, lock, "token", value, left_ms, "")
 
     async def put_token(self, client: TokenClient, token: AccessToken, now: float) -> None:
         """A token for all, from whoever needed no lock, since an authorization has brought it.
@@ -110,14 +109,16 @@ class SharedTokens:
         if value is not None and left_ms > 0:
             await self._run("put", _keys(client)[:2], (token.generation, value, left_ms))
 
-    async def leave_refusal(self, client: TokenClient, lock: Lock, refusal: Refusal, generation: int, ms: int) -> bool:
-        """Give the lock back, and have nobody ask again for `ms` milliseconds."""
+    async def leave_refusal(
+        self, client: TokenClient, lock: Lock, refusal: Refusal, *, generation: int, ms: int, dead: str
+    ) -> bool:
+        """Give the lock back, and have nobody ask again for `ms` milliseconds; the token with the id `dead` goes."""
         value = f"- {generation} {msgspec.json.encode(refusal).decode()}"
-        return await self._finish(client, lock, "refusal", value, ms)
+        return await self._finish(client, lock, "refusal", value, ms, dead)
 
     async def leave(self, client: TokenClient, lock: Lock) -> bool:
         """Give the lock back with nothing."""
-        return await self._finish(client, lock, "", "", 0)
+        return await self._finish(client, lock, "", "", 0, "")
 
     async def close(self) -> None:
         await self._nodes.close()
@@ -145,14 +146,22 @@ class SharedTokens:
         renew_at = made + kept.renew_ms / 1000
         return AccessToken(identifier.decode(), opened, int(generation), made, renew_at, until, client.secrets)
 
-    async def _finish(self, client: TokenClient, lock: Lock, left: _Left, value: str, ms: int) -> bool:
-        kind, _, _ = await self._run("finish", _keys(client), (lock.fence, lock.holder, left, value, ms))
+    async def _finish(self, client: TokenClient, lock: Lock, *left: str | int) -> bool:
+        """`left` is what it is, its text, how long it stays in milliseconds, and the id of a token that goes."""
+        kind, _, _ = await self._run("finish", _keys(client), (lock.fence, lock.holder, *left))
         return bool(kind == b"done")
 
     async def _run(self, script: str, keys: tuple[str, ...], arguments: tuple[str | int, ...]) -> list[Any]:
+        """A script's answer. A connection that turns out to be broken is made anew once: Redis may be there again.
+
+        Every script may run twice: the second time it finds its own lock, token or refusal.
+        """
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
-                return await self._answer(script, keys, arguments)
+                try:
+                    return await self._answer(script, keys, arguments)
+                except LostError:
+                    return await self._answer(script, keys, arguments)
         except LostError as error:
             raise unavailable(str(error)) from error
         except TimeoutError:

@@ -16,7 +16,8 @@ if refusal then
     return {'refusal', refusal, redis.call('PTTL', KEYS[2])}
   end
 end
-if redis.call('SET', KEYS[3], ARGV[3], 'NX', 'PX', ARGV[4]) then
+-- The holder may ask twice, where its first answer was lost.
+if redis.call('SET', KEYS[3], ARGV[3], 'NX', 'PX', ARGV[4]) or redis.call('GET', KEYS[3]) == ARGV[3] then
   local fence = redis.call('INCR', KEYS[4])
   redis.call('PEXPIRE', KEYS[4], 3600000)
   return {'lock', tostring(fence), 0}

@@ -44,10 +44,10 @@ _log = structlog.get_logger(__name__)
 class Grants(Protocol):
     """Whoever asks the token endpoint."""
 
-    async def grant(self, client: TokenClient, *, deadline: float) -> tuple[Granted, int]:
+    async def grant(self, client: TokenClient, *, deadline: float, alone: bool) -> tuple[Granted, int]:
         """What is granted, and the generation of the refresh token that is stored by then, 0 without one.
 
-        Raises RefusedError and DibopError.
+        With `alone` no lock keeps others from asking at the same time. Raises RefusedError and DibopError.
         """
         ...
 
@@ -112,7 +112,12 @@ class Tokens:
         if token is not None and token.id != used.id:
             return token
         self.counters.forced += 1
-        return await self._wanted(client, used.id, deadline)
+        try:
+            return await self._wanted(client, used.id, deadline)
+        except DibopError as error:
+            if error.code == "credentials-rejected" and token is not None and token is self._held.get(client.key):
+                del self._held[client.key]
+            raise
 
     def keep(self, client: TokenClient, token: AccessToken) -> None:
         """Have `token` at hand from now on."""
@@ -197,6 +202,7 @@ class Tokens:
 
     async def _find(self, client: TokenClient, stale: str, *, waits: bool) -> AccessToken | None:
         holder, end_at = secrets.token_hex(8), monotonic() + FLIGHT_SECONDS
+        dead = stale if waits else ""
         while True:
             try:
                 found: Found = await self._shared.take(
@@ -205,31 +211,31 @@ class Tokens:
             except StateUnavailableError as error:
                 _log.warning("A token is asked for without Redis", client=client.key, reason=str(error))
                 self.counters.alone += 1
-                return await self._ask(client, None, end_at)
+                return await self._ask(client, None, end_at, dead)
             if isinstance(found, AccessToken):
                 self.counters.adopted += 1
                 return found
             if isinstance(found, Refusal):
                 raise self._refusal(client, found)
             if isinstance(found, Lock):
-                return await self._ask(client, found, end_at)
+                return await self._ask(client, found, end_at, dead)
             if not waits:
                 return None
             if monotonic() >= end_at:
                 raise _nobody_brought_one(client)
             await asyncio.sleep(min(_LOOK_SECONDS, max(found.left_ms, 1) / 1000))
 
-    async def _ask(self, client: TokenClient, lock: Lock | None, end_at: float) -> AccessToken:
+    async def _ask(self, client: TokenClient, lock: Lock | None, end_at: float, dead: str) -> AccessToken:
         """A token from the endpoint, left for all where Redis is there."""
         asked = monotonic()
         try:
             async with self._keeping(client, lock):
-                granted, generation = await self._grants.grant(client, deadline=end_at)
+                granted, generation = await self._grants.grant(client, deadline=end_at, alone=lock is None)
         except RefusedError as error:
             self.counters.refused += 1
             refusal = Refusal(error.error, error.description)
             self._watcher.refused(client.scope, client.credentials, f"token endpoint: {error.error}")
-            await self._leave(client, lock, refusal)
+            await self._leave(client, lock, refusal, dead)
             raise self._refusal(client, refusal) from None
         except BaseException:
             self.counters.failed += 1
@@ -240,14 +246,18 @@ class Tokens:
         await self._leave(client, lock, token)
         return token
 
-    async def _leave(self, client: TokenClient, lock: Lock | None, what: AccessToken | Refusal | None) -> None:
+    async def _leave(
+        self, client: TokenClient, lock: Lock | None, what: AccessToken | Refusal | None, dead: str = ""
+    ) -> None:
         if lock is None:
             return
         try:
             if isinstance(what, AccessToken):
                 kept = await self._shared.leave_token(client, lock, what, monotonic())
             elif what is not None:
-                kept = await self._shared.leave_refusal(client, lock, what, client.generation, REFUSED_MS)
+                kept = await self._shared.leave_refusal(
+                    client, lock, what, generation=client.generation, ms=REFUSED_MS, dead=dead
+                )
             else:
                 kept = await self._shared.leave(client, lock)
         except StateUnavailableError as error:

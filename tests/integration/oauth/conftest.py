@@ -13,9 +13,11 @@ from nats.js import JetStreamContext
 from services.executor.app import Executor
 from services.executor.settings import ExecutorSettings
 from shared.messaging.connection import BusClient
+from shared.security.principals import Role
 from shared.security.sealing import write_private
-from tests.integration.oauth.world import OAuthBus
+from tests.integration.oauth.world import OAuthBus, Registry
 from tests.support.oauth_server import OAuthServer, oauth_server
+from tests.support.servers import RedisServer
 from tests.support.tokens import Tokens
 
 
@@ -37,12 +39,15 @@ def server(shared_server: OAuthServer) -> OAuthServer:
 
 @pytest.fixture
 def settings(nats_url: str, redis_url: str, server: OAuthServer, tmp_path: Path, tokens: Tokens) -> ExecutorSettings:
+    token_file = tmp_path / "executor.token"
+    token_file.write_text(tokens.issue("executor", "platform", Role.EXECUTOR))
     return ExecutorSettings(
         nats_url=nats_url,
         redis_url=redis_url,
         egress_allow=server.authority,
         seal_keyring_file=tmp_path / "ring.json",
         token_key_file=tokens.key_file,
+        service_token_file=token_file,
         drain_seconds=5,
     )
 
@@ -53,6 +58,21 @@ async def bus(nc: BusClient, js: JetStreamContext, server: OAuthServer, settings
     made = OAuthBus(nc, js, server.url)
     assert settings.seal_keyring_file is not None
     write_private(settings.seal_keyring_file, made.ring.dump())
+    return made
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """One that the test may kill."""
+    made = RedisServer(tmp_path / "redis").start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+async def registry(bus: OAuthBus) -> Registry:
+    made = Registry(bus)
+    await made.start()
     return made
 
 

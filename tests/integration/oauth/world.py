@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -13,9 +13,11 @@ from nats.aio.msg import Msg
 from nats.js.errors import KeyNotFoundError
 
 from shared.contracts import subjects
+from shared.contracts.commands import StoreToken, TokenStored
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import DraftExecutionRequest
-from shared.contracts.projections import ConnectionEntry, ConnectionHealth
+from shared.contracts.projections import ConnectionEntry, ConnectionHealth, StoredToken
+from shared.messaging.replies import problem_bytes
 from shared.security.sealing import SealContext
 from tests.integration.executor.world import ENTERPRISE, Bus, get, read
 from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET
@@ -74,6 +76,24 @@ class OAuthBus(Bus):
         }
         await self.write(msgspec.structs.replace(old, **changed))
 
+    async def authorize(self, slug: str, refresh_token: str) -> None:
+        """What a person's authorization leaves in the connection's entry."""
+        old = await self.entry(slug)
+        generation = (old.token.generation if old.token is not None else 0) + 1
+        sealed = self.ring.sealing_key.seal(refresh_token, self.token_context(old).for_field("refresh_token"))
+        token = StoredToken(generation, self.ring.active, sealed)
+        await self.write(msgspec.structs.replace(old, token=token, generation=old.generation + 1))
+
+    def token_context(self, entry: ConnectionEntry) -> SealContext:
+        return SealContext("token", ENTERPRISE, entry.owner, entry.connector, entry.id, entry.origin)
+
+    async def refresh_token(self, slug: str) -> tuple[int, str]:
+        """The refresh token that is stored, opened, after its generation."""
+        entry = await self.entry(slug)
+        assert entry.token is not None
+        context = self.token_context(entry).for_field("refresh_token")
+        return entry.token.generation, self.ring.open(entry.token.sealed, context, entry.token.kid)
+
     async def has_health(self, identifier: str, state: str) -> None:
         """Return once the connection has this health."""
         kv = await self.js.key_value(subjects.HEALTH_BUCKET)
@@ -111,6 +131,20 @@ class OAuthBus(Bus):
         counted: dict[str, int] = said["endpoints"][0]["data"]["oauth"]
         return counted
 
+    async def refused_soon(self, slug: str) -> DibopError:
+        """The error that requests end in by and by."""
+
+        async def refusal() -> DibopError | None:
+            try:
+                await self.execute(slug, "me")
+            except DibopError as error:
+                return error
+            return None
+
+        found = await eventually(refusal)
+        assert found is not None
+        return found
+
     async def raw_me(self, slug: str) -> Msg:
         """The same, whatever comes."""
         return await self.raw(subjects.execute(ENTERPRISE, slug, "me"), b"", seconds=120)
@@ -139,3 +173,36 @@ class OAuthBus(Bus):
         if auth["grant_type"] == "authorization_code":
             auth["authorization_url"] = f"{self.base_url}/authorize"
         return {name: value for name, value in auth.items() if value is not None}
+
+
+@dataclass
+class Registry:
+    """The registry's `connection.store-token`: compare-and-set on the generation. `before` runs before each answer."""
+
+    bus: OAuthBus
+    stored: list[StoreToken] = field(default_factory=list)
+    before: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    silent: bool = False
+
+    async def start(self) -> None:
+        await self.bus.nc.subscribe(subjects.registry(ENTERPRISE, "connection", "store-token"), cb=self._answer)
+        await self.bus.nc.flush()
+
+    async def _answer(self, message: Msg) -> None:
+        command = StoreToken.model_validate_json(message.data)
+        for step in self.before:
+            await step()
+        self.before.clear()
+        if self.silent:
+            return
+        entry = await self.bus.entry(command.connector)
+        present = entry.token.generation if entry.token is not None else 0
+        if present != command.expected or entry.id != command.id:
+            error = DibopError("conflict", f"The token is of generation {present}.")
+            body, headers = problem_bytes(error, "request")
+            await self.bus.nc.publish(message.reply, body, headers=headers)
+            return
+        self.stored.append(command)
+        token = StoredToken(present + 1, command.kid, command.sealed)
+        await self.bus.write(msgspec.structs.replace(entry, token=token, generation=entry.generation + 1))
+        await message.respond(TokenStored(generation=present + 1).model_dump_json().encode())
