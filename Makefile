@@ -6,10 +6,12 @@ PY := $(VENV)/bin/python
 UV_INSTALL = $(VENV)/bin/uv pip install --quiet --python $(PY)
 DIBOP_HOME ?= .dibop
 WORKERS ?= 2
+FUZZ_TARGET ?= template text
+FUZZ_SECONDS ?= 60
 PYTEST := $(PY) -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up down status test test-fast test-unit test-integration test-e2e lint format types imports bench soak docs lock clean
+.PHONY: help install install-dev up down status test test-fast test-unit test-fuzz test-integration test-e2e lint format types imports bench soak fuzz docs lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -48,12 +50,15 @@ status: install ## what runs, and where
 	@$(VENV)/bin/dibop status --home $(DIBOP_HOME)
 
 # ---- checks ------------------------------------------------------------------------------------
-test: lint test-unit test-integration test-e2e ## everything: lint, types, import rules, all tests
+test: lint test-unit test-fuzz test-integration test-e2e ## everything: lint, types, import rules, all tests
 
 test-fast: lint test-unit ## lint, types, import rules and the tests that need no server
 
 test-unit: install-dev
 	$(PYTEST) tests/unit
+
+test-fuzz: install-dev
+	$(PYTEST) tests/fuzz
 
 test-integration: install-dev
 	$(PYTEST) tests/integration
@@ -82,6 +87,9 @@ bench: install-dev ## side-by-side benchmarks; results go to benchmarks/results/
 
 soak: install-dev ## long runs that CI does not make
 	$(PYTEST) tests/soak -p no:cacheprovider
+
+fuzz: install-dev ## hunt with atheris, where it is installed: FUZZ_TARGET="template text" FUZZ_SECONDS=60
+	$(PY) -m tests.fuzz.hunt "$(FUZZ_TARGET)" $(FUZZ_SECONDS)
 
 docs: install ## regenerate the reference pages that come from the code
 	$(PY) -m docs.generate

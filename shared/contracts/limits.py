@@ -11,8 +11,6 @@ MAX_URL_CHARACTERS: Final = 32 * 1024
 MAX_HEAD_CHARACTERS: Final = 64 * 1024
 """All headers of a request together, names and values."""
 MAX_IDEMPOTENCY_KEY_CHARACTERS: Final = 255
-MAX_TOKEN_CHARACTERS: Final = 16 * 1024
-"""A JWT in the Authorization header."""
 MAX_CREDENTIAL_CHARACTERS: Final = 16 * 1024
 """One field of a connection's credentials, before it is sealed; a certificate with its chain fits."""
 MAX_FIELDS: Final = 50

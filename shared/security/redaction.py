@@ -111,11 +111,16 @@ def hide_bytes(data: bytes, hidden: tuple[bytes, ...]) -> bytes:
 
 
 def hide(text: str, secrets: Iterable[str] | None = None) -> str:
-    """`text` without `secrets` (those at hand, if none are given) in any of their forms, and without secret shapes."""
+    """`text` without `secrets` (those at hand, if none are given) in any of their forms, and without secret shapes.
+
+    Halves of surrogate pairs become question marks: nothing that is said can carry them.
+    """
     for secret in at_hand() if secrets is None else secrets:
         for form in forms(secret):
             if form in text:
                 text = text.replace(form, REDACTED)
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode()
     return hide_shapes(text)
 
 

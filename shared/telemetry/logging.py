@@ -46,6 +46,7 @@ def configure(settings: ServiceSettings, service: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
+    logging.raiseExceptions = False  # the report on a line that cannot be written would show it unredacted
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)

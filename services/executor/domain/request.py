@@ -257,7 +257,7 @@ def _add_idempotency_key(header: str, key: str | None, sent: list[tuple[str, str
     if key is not None and len(key) > MAX_IDEMPOTENCY_KEY_CHARACTERS:
         problems.append(_too_long(IDEMPOTENCY_HEADER, len(key), MAX_IDEMPOTENCY_KEY_CHARACTERS))
         return
-    if key is not None and (problem := header_problem(key)):
+    if key is not None and (problem := header_problem(key) or _unencodable(key)):
         problems.append({"name": IDEMPOTENCY_HEADER, "problem": problem, "allowed": "text without line breaks and NUL"})
         return
     sent.append((header, key or secrets.token_hex(16)))

@@ -23,7 +23,7 @@ _URL: Final = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?P<rest>.*)\Z", re.IGNORECASE
 )
 _PATH: Final = re.compile(r"(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*\Z")
-_UNSEEN: Final = re.compile(r"[\x00-\x20\x7f\\]")
+_UNSEEN: Final = re.compile(r"[\x00-\x20\x7f\\\ud800-\udfff]")
 _LOOKS_NUMERIC: Final = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)\Z", re.IGNORECASE)
 
 
@@ -58,7 +58,9 @@ class Address:
 def parse_address(url: str) -> Address:
     """Read an http or https URL, which may hold placeholders. Raises AddressError."""
     if _UNSEEN.search(url):
-        raise AddressError("The URL holds a space, a backslash or a control character.", "Percent-encode it.")
+        raise AddressError(
+            "The URL holds a space, a backslash, a control character or half of a surrogate pair.", "Percent-encode it."
+        )
     match = _URL.match(url)
     if match is None or match["scheme"].lower() not in DEFAULT_PORTS:
         raise AddressError("It is not an http or https URL.", "Write it whole, as https://api.example.com.")

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 
 from shared.contracts.errors import DibopError
 from shared.messaging.replies import MAX_REPLY_BYTES, as_dibop_error, encode_reply, problem_bytes, request_id_of
+from shared.security.redaction import keep_out
 
 
 def test_an_error_reply_has_the_micro_headers_and_the_request_id() -> None:
@@ -89,3 +90,25 @@ def test_models_structs_and_mappings_are_replies(reply: Any) -> None:
 def test_a_reply_that_does_not_fit_is_an_error() -> None:
     with pytest.raises(DibopError, match="smaller limit"):
         encode_reply({"a": "x" * MAX_REPLY_BYTES})
+
+
+def test_an_error_that_quotes_half_a_character_is_answered_all_the_same() -> None:
+    error = DibopError("invalid-parameters", "no \ud800", errors=[{"name": "\udc00", "problem": "x", "allowed": "y"}])
+
+    problem = json.loads(problem_bytes(error, "r")[0])
+
+    assert (problem["detail"], problem["errors"][0]["name"]) == ("no ?", "?")
+
+
+def test_an_error_holds_no_secret_that_its_task_works_with() -> None:
+    keep_out(("hunter2/000",))
+    error = DibopError(
+        "upstream-timeout",
+        "It said hunter2%2F000.",
+        errors=[{"problem": "hunter2/000", "allowed": "Bearer abc.def.123"}],
+    )
+
+    body, _ = problem_bytes(error, "r")
+
+    assert b"hunter2" not in body
+    assert b"abc.def" not in body
