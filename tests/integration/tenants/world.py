@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
 import sqlalchemy as sa
 
@@ -42,6 +42,8 @@ from tests.support.polling import eventually
 from tests.support.tokens import Tokens
 
 VICTIM: Final = "acme"
+STRANGER: Final = "globex"
+"""The one who has a NATS user; where only tokens count, each try is a stranger of its own."""
 OFFERED: Final = "common-weather"
 """A connector that the catalogue offers to all."""
 SECRET: Final = "correct-horse-battery-staple"
@@ -100,16 +102,44 @@ class Answer:
     body: str
 
 
-class World:
-    """Registry, publisher and one executor over one bus, and the victim's things."""
+class NatsUsers(Protocol):
+    """How a server is reached as one of its users: of a service, or as the client of an enterprise."""
 
-    def __init__(self, nc: BusClient, tokens: Tokens, ring: KeyRing, databases: tuple[Database, Database], origin: str):
-        self.nc = nc
+    def of(self, name: str) -> dict[str, Any]:
+        """Settings for BusSettings and what inherits from it."""
+        ...
+
+
+class AnyUser:
+    """A server that asks for no credentials: everybody may everything, and the services alone stand guard."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def of(self, name: str) -> dict[str, Any]:
+        services = ("registry", "publisher", "executor")
+        return {"nats_url": self._url, "nats_inbox_prefix": f"_INBOX.svc.{name}" if name in services else TEST_INBOXES}
+
+
+class World:
+    """Registry, publisher and one executor over one bus, and the victim's things.
+
+    Requests are sent as the user `console`, who may speak for people of every enterprise.
+    """
+
+    def __init__(
+        self,
+        users: Mapping[str, BusClient],
+        tokens: Tokens,
+        ring: KeyRing,
+        databases: tuple[Database, Database],
+        upstream: str,
+    ) -> None:
+        self.users = users
         self.tokens = tokens
         self.ring = ring
         self._databases = databases
-        self._url = origin
-        self._origin = origin
+        self._upstream = upstream
         self.things = cast("Things", None)
         self.document: dict[str, Any] = {}
 
@@ -124,12 +154,14 @@ class World:
         body: Mapping[str, Any] | bytes,
         token: str | None,
         headers: Mapping[str, str] | None = None,
+        *,
+        user: str = "console",
     ) -> Answer:
         """Send one request; what it is answered."""
         sent = dict(headers or {})
         if token is not None:
             sent[AUTHORIZATION_HEADER] = f"Bearer {token}"
-        reply = await self.nc.request(
+        reply = await self.users[user].request(
             f"{plane}.v1.{enterprise}.{command}",
             body if isinstance(body, bytes) else json.dumps(body).encode(),
             timeout=TIMEOUT,
@@ -153,7 +185,7 @@ class World:
         self.document = made = document(
             slug,
             name="Plum Secret Shop",
-            base_url=self._url,
+            base_url=self._upstream,
             credential_schema={"api_key": API_KEY},
             operations=[operation("harvest", sample={"q": "x"}, path="/json")],
             resilience={"rate_limit_per_minute": 0, "max_retries": 0},
@@ -168,7 +200,8 @@ class World:
         body = self.credentials("connection", slug, connection)
         created = {**body, "owner": VICTIM, "name": "north-branch"}
         await self.must("registry", VICTIM, "connection.create", created, author)
-        done = await self.ask("exec", VICTIM, f"{slug}.harvest", {"parameters": {"q": "x"}}, None, self.north)
+        call = {"parameters": {"q": "x"}}
+        done = await self.ask("exec", VICTIM, f"{slug}.harvest", call, None, self.north, user=VICTIM)
         assert done.code == "ok", done
         await self._offer()
         await eventually(self._has_told_of_its_use)
@@ -205,7 +238,7 @@ class World:
         admin = self.token("platform", Role.PLATFORM_ADMIN, subject="pat")
         made = document(
             OFFERED,
-            base_url=self._url,
+            base_url=self._upstream,
             auth_type="none",
             credential_schema={"account": {"label": "Account", "required": False}},
             operations=[operation("look", sample={"q": "x"}, path="/json")],
@@ -219,7 +252,7 @@ class World:
             "id": str(uuid.uuid4()),
             "owner": "platform",
             "name": "north-branch",
-            "origin": self._origin,
+            "origin": self._upstream,
         }
         author = self.token(VICTIM, Role.ENTERPRISE_ADMIN_SDK)
         await self.must("registry", VICTIM, "connection.create", created, author)
@@ -230,11 +263,11 @@ class World:
 
     def credentials(self, use: str, slug: str, identifier: str, enterprise: str = VICTIM) -> dict[str, Any]:
         """Sealed credentials for the victim's connector, as its own client seals them."""
-        context = SealContext(cast("Any", use), enterprise, enterprise, slug, identifier, self._origin)
+        context = SealContext(cast("Any", use), enterprise, enterprise, slug, identifier, self._upstream)
         return {
             "connector": slug,
             "id": identifier,
-            "origin": self._origin,
+            "origin": self._upstream,
             "kid": self.ring.active,
             "sealed": self.ring.sealing_key.seal_all({"api_key": SECRET}, context),
         }
@@ -249,7 +282,7 @@ class World:
                     if column is not None:
                         query = across_tenants(sa.select(table).where(table.c[column] == VICTIM))
                         found[table.name] = sorted(map(repr, await connection.execute(query)))
-        js = self.nc.jetstream()
+        js = self.users["operator"].jetstream()
         for bucket in (subjects.CATALOGUE_BUCKET, subjects.CONNECTIONS_BUCKET):
             kv = await js.key_value(bucket)
             prefix = f"$KV.{bucket}."
@@ -295,18 +328,22 @@ _NEEDED: Final[dict[str, Any]] = {"database_url": "sqlite+aiosqlite://", "servic
 
 
 @contextlib.asynccontextmanager
-async def served(nats_url: str, redis_url: str, upstream: str, tokens: Tokens, directory: Path) -> AsyncIterator[World]:
+async def served(
+    users: NatsUsers, redis_url: str, upstream: str, tokens: Tokens, directory: Path
+) -> AsyncIterator[World]:
     """The world, furnished, as long as the block lasts."""
     ring = KeyRing.generate()
     write_private(directory / "ring.json", ring.dump())
     for role in _SERVICES:
         (directory / f"{role}.token").write_text(tokens.issue(role.value, "platform", role))
-    common: dict[str, Any] = {"nats_url": nats_url, "token_key_file": tokens.key_file, "drain_seconds": 2}
+    common: dict[str, Any] = {"token_key_file": tokens.key_file, "drain_seconds": 2}
     async with contextlib.AsyncExitStack() as stack:
-        nc = await connect(BusSettings(nats_url=nats_url, nats_inbox_prefix=TEST_INBOXES), name="test", wait_seconds=10)
-        stack.push_async_callback(nc.close)
-        await bootstrap(nc.jetstream())
-        stack.push_async_callback(_emptied, nc)
+        connections = {}
+        for name in ("operator", "console", VICTIM, STRANGER):
+            connections[name] = nc = await connect(BusSettings(**users.of(name)), name=name, wait_seconds=10)
+            stack.push_async_callback(nc.close)
+        await bootstrap(connections["operator"].jetstream())
+        stack.push_async_callback(_emptied, connections["operator"])
         databases = []
         for name, migrations in (("registry", registry_app.MIGRATIONS), ("publisher", publisher_app.MIGRATIONS)):
             database = Database.open(f"sqlite+aiosqlite:///{directory / name}.db")
@@ -314,13 +351,15 @@ async def served(nats_url: str, redis_url: str, upstream: str, tokens: Tokens, d
             await upgrade(database, migrations)
             databases.append(database)
         settings = {**common, "database_url": "sqlite+aiosqlite://"}
-        registry = registry_app.build(RegistrySettings(**settings), databases[0])
+        registry = registry_app.build(RegistrySettings(**settings, **users.of("registry")), databases[0])
         publisher = publisher_app.build(
-            PublisherSettings(**settings, service_token_file=directory / "publisher.token"), databases[1]
+            PublisherSettings(**settings, **users.of("publisher"), service_token_file=directory / "publisher.token"),
+            databases[1],
         )
         executor = Executor(
             ExecutorSettings(
                 **common,
+                **users.of("executor"),
                 redis_url=redis_url,
                 seal_keyring_file=directory / "ring.json",
                 service_token_file=directory / "executor.token",
@@ -330,7 +369,7 @@ async def served(nats_url: str, redis_url: str, upstream: str, tokens: Tokens, d
         for service in (registry, publisher, executor):
             await service.start()
             stack.push_async_callback(service.drain_and_stop)
-        world = World(nc, tokens, ring, (databases[0], databases[1]), upstream)
+        world = World(connections, tokens, ring, (databases[0], databases[1]), upstream)
         await world.furnish()
         yield world
 
