@@ -204,7 +204,7 @@ def redirect(location: str) -> None:
         origin, target = split_url(following.url)
     except BadRequest:
         return
-    assert origin.lower().removesuffix(":443") == "https://api.example.com"
+    assert origin.lower().rstrip(":").removesuffix(":443") == "https://api.example.com"
     assert encode_request(following, "api.example.com", target).count(b"\r\n\r\n") == 1
 
 
