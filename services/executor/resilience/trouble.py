@@ -6,7 +6,10 @@ from typing import Final
 
 from services.executor.resilience.types import StateUnavailableError
 
-_GRANTS: Final = "~res:* +ping +eval +evalsha +time +@hash +@list +del +exists +pexpire +cluster|slots"
+_GRANTS: Final = (
+    "~res:* ~oauth:* +ping +eval +evalsha +time +@hash +@list +get +set +incr +del +exists +pexpire +pttl "
+    "+cluster|slots"
+)
 _SENTENCES: Final = (
     (("READONLY",), "Redis is a read-only replica. Point DIBOP_REDIS_URL at the primary."),
     (
