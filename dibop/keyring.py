@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dibop.errors import SealingKeysError
-from shared.security.sealing import KeyRing, SealingKey, write_private, write_whole
+from shared.security.sealing import KeyRing, SealingKey, write_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +37,16 @@ class KeyFiles:
             return None
 
     def write_ring(self, ring: KeyRing) -> None:
+        """The file keeps its owner and mode, so that executors that could read it still can."""
         try:
-            write_private(self.ring, ring.dump())
+            write_whole(self.ring, ring.dump(), mode=0o600, keep=True)
         except OSError as error:
             raise _unwritable(self.ring, error) from error
 
     def write_public(self, ring: KeyRing) -> None:
         """Have people seal to the ring's active key from now on."""
         try:
-            write_whole(self.public, ring.sealing_key.dump())
+            write_whole(self.public, ring.sealing_key.dump(), keep=True)
         except OSError as error:
             raise _unwritable(self.public, error) from error
 

@@ -6,18 +6,19 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, MetaData
+from sqlalchemy import Connection, MetaData, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.app import MIGRATIONS
 from services.registry.domain.search import Question
 from services.registry.store import SqlStore
-from services.registry.store.tables import metadata
+from services.registry.store.tables import connections, metadata
 from shared.persistence import outbox
 from shared.persistence.engine import Database
-from shared.persistence.migrate import NotMigratedError, require_head, upgrade
+from shared.persistence.migrate import NotMigratedError, _config, require_head, upgrade
 
 INDEX = "connector_search"
 """The index of words, which SQLAlchemy has no model for: tables of FTS5, or an index over an expression."""
@@ -40,6 +41,53 @@ async def test_migrations_and_tables_agree(migrated: Database) -> None:
 async def test_migrating_again_does_nothing(migrated: Database) -> None:
     assert (await upgrade(migrated, MIGRATIONS)).up_to_date
     await require_head(migrated, MIGRATIONS)
+
+
+async def test_connections_of_the_first_version_come_over(database: Database) -> None:
+    """Key ids of connections that have nothing sealed, and of deleted ones, go: nothing is sealed to these keys."""
+
+    def first(connection: Connection) -> None:
+        config = _config(MIGRATIONS)
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+
+    async with database.write() as connection:
+        await connection.run_sync(first)
+        for name, sealed in (("sealed", {"api_key": "c2VhbGVk"}), ("plain", {}), ("gone", {})):
+            await connection.execute(connections.insert().values(**_row(name, sealed), deleted=name == "gone"))
+
+    await upgrade(database, MIGRATIONS)
+
+    async with database.read() as connection:
+        found = await connection.execute(
+            select(
+                connections.c.id, connections.c.kid, connections.c.credentials_generation, connections.c.token_sealed
+            )
+        )
+        assert sorted(tuple(row) for row in found) == [
+            ("gone", "", 1, None),
+            ("plain", "", 1, None),
+            ("sealed", "seal-1", 1, None),
+        ]
+
+
+def _row(name: str, sealed: dict[str, str]) -> dict[str, Any]:
+    return {
+        "id": name,
+        "enterprise": "acme",
+        "connector": "weather",
+        "owner": "acme",
+        "name": name,
+        "version_policy": "^1",
+        "origin": "https://api.example.com:443",
+        "kid": "seal-1",
+        "plain_values": {},
+        "sealed_values": sealed,
+        "masked_tails": {},
+        "created_by": "kim",
+        "created_at": "2026-01-01T00:00:00.000Z",
+        "generation": 1,
+    }
 
 
 async def test_an_empty_database_is_told_apart(database: Database) -> None:

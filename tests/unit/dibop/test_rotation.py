@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -201,6 +202,15 @@ async def test_old_keys_may_be_kept(platform: Platform, files: KeyFiles) -> None
 async def test_a_key_that_cannot_be_retired_is_told(platform: Platform, files: KeyFiles, kid: str, words: str) -> None:
     with pytest.raises(SealingKeysError, match=words):
         await platform.rotation().retire(files.load().active if kid == "active" else kid)
+
+
+async def test_who_could_read_the_ring_still_can(platform: Platform, files: KeyFiles) -> None:
+    files.ring.chmod(0o640)
+
+    await platform.rotation().run()
+
+    assert [stat.S_IMODE(file.stat().st_mode) for file in (files.ring, files.public)] == [0o640, 0o644]
+    assert {file.name for file in files.ring.parent.iterdir()} == {"ring.json", "public.json", ".ring.json.lock"}
 
 
 async def test_one_command_works_on_a_ring_at_a_time(platform: Platform, files: KeyFiles) -> None:
