@@ -22,7 +22,10 @@ _PASSED_ON: Final = frozenset({"masked", "parameters", "sample", "values"})
 
 
 def read_body(body: bytes, model: type[M], *, max_bytes: int) -> M:
-    """Read a command's JSON body as `model`; an empty body counts as `{}`. Raises `invalid-request`."""
+    """Read a command's JSON body as `model`; an empty body counts as `{}`. Raises `invalid-request`.
+
+    NUL is refused in fields: PostgreSQL's text holds none. A document inside may hold it; it is kept as an escape.
+    """
     if len(body) > max_bytes:
         raise DibopError(
             "invalid-request", f"The body has {len(body)} bytes, and at most {max_bytes} are taken. Send less at once."
@@ -30,9 +33,13 @@ def read_body(body: bytes, model: type[M], *, max_bytes: int) -> M:
     if b"NaN" in body or b"Infinity" in body:
         _refuse_no_numbers(body)
     try:
-        return model.model_validate_json(body or b"{}", strict=True)
+        command = model.model_validate_json(body or b"{}", strict=True)
     except ValidationError as error:
         raise invalid_request(error, model) from None
+    for name, value in command:
+        if isinstance(value, str) and "\0" in value:
+            raise DibopError("invalid-request", f"`{name}` holds a NUL character. Send it without.")
+    return command
 
 
 def _refuse_no_numbers(body: bytes) -> None:

@@ -149,6 +149,16 @@ def test_what_is_no_json_object_is_refused(body: bytes) -> None:
     assert len(str(refused.value)) < 1000
 
 
+def test_a_nul_is_refused_in_fields_and_kept_in_documents() -> None:
+    class Saving(BaseModel):
+        note: str = ""
+        document: dict[str, Any] = Field(default_factory=dict)
+
+    with pytest.raises(DibopError, match="`note` holds a NUL"):
+        read_body(b'{"note": "a\\u0000"}', Saving, max_bytes=100)
+    assert read_body(b'{"document": {"a": "\\u0000"}}', Saving, max_bytes=100).document == {"a": "\0"}
+
+
 def test_of_a_name_that_stands_twice_the_last_counts() -> None:
     assert read_body(b'{"slug": "a", "slug": "b"}', Body, max_bytes=100).slug == "b"
 
