@@ -58,12 +58,12 @@ async def test_connections_of_the_first_version_come_over(database: Database) ->
 
     await upgrade(database, MIGRATIONS)
 
+    table = connections.c
+    kept = select(table.id, table.kid, table.credentials_generation, table.token_sealed).where(
+        table.enterprise == "acme"
+    )
     async with database.read() as connection:
-        found = await connection.execute(
-            select(
-                connections.c.id, connections.c.kid, connections.c.credentials_generation, connections.c.token_sealed
-            )
-        )
+        found = await connection.execute(kept)
         assert sorted(tuple(row) for row in found) == [
             ("gone", "", 1, None),
             ("plain", "", 1, None),
