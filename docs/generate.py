@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from docs import asyncapi
+from docs import limits as incoming
 from docs.cases import BEHAVIOURS, marked_tests, without_test
 from services.executor.settings import ExecutorSettings
 from services.publisher.settings import PublisherSettings
@@ -132,6 +133,16 @@ def resilience() -> str:
     return _CASES.sub(lambda match: f"{match[1]}\n{cases()}\n{match[2]}", text)
 
 
+def limits() -> str:
+    page = "# Limits\n\n" + NOTE + "What may come in, and what happens to more. Codes: [errors](errors.md).\n"
+    for title, rows in incoming.sections().items():
+        page += f"\n## {title}\n\n" + table(
+            ("what", "at most", "beyond it"),
+            [(row.what, row.limit, f"`{row.then}`" if row.then in CATALOGUE else row.then) for row in rows],
+        )
+    return page
+
+
 def template_schema() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
@@ -142,6 +153,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/errors.md": errors,
     "reference/events.md": events,
     "reference/nats-users.md": nats_users,
+    "reference/limits.md": limits,
     "reference/roles.md": roles,
     "reference/settings.md": settings,
     "reference/template.schema.json": template_schema,
