@@ -31,6 +31,10 @@ class Credentials(msgspec.Struct, frozen=True, gc=False):
         if self.secrets:
             msgspec.structs.force_setattr(self, "hidden", Hidden.of(self.secrets))
 
+    def __repr__(self) -> str:
+        """Tell no secret."""
+        return "Credentials()"
+
 
 NO_CREDENTIALS: Final = Credentials()
 

@@ -19,6 +19,10 @@ class Hidden(msgspec.Struct, frozen=True, gc=False):
     texts: tuple[str, ...] = ()
     needles: tuple[bytes, ...] = ()
 
+    def __repr__(self) -> str:
+        """Tell no secret."""
+        return "Hidden()"
+
     @classmethod
     def of(cls, secrets: Iterable[str]) -> Hidden:
         given = tuple(secrets)
