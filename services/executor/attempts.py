@@ -60,7 +60,7 @@ class Renewal(Protocol):
     """What a request authenticates with, where that can be renewed."""
 
     def expired(self, response: HttpResponse) -> bool:
-        """Whether `response` asks for a renewal, and one may help. It is asked of every response."""
+        """Whether `response` asks for a renewal, and one may help. It must not be so for ever."""
         ...
 
     async def renew(self) -> HttpRequest | None:
@@ -229,7 +229,7 @@ class _Sending:
         status = response.status
         self._ended(begun, _STATUS_CLASSES[status // 100 % 10], status=status)
         self.response, self.asked_ms = response, retry_after_ms(response.headers)
-        if self._renewal is not None and self._renewal.expired(response) and not self._renewals:
+        if self._renewal is not None and self._renewal.expired(response):
             await self._turn.report("success")
             return _Ended("after-renewal")
         verdict = of_status(status, says_when=self.asked_ms is not None)

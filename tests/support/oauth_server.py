@@ -100,7 +100,14 @@ class OAuthServer:
         return {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
 
     def refresh_token(self, *, scope: str = "read") -> str:
-        """A refresh token of a new authorization, got as any client gets one."""
+        """The refresh token of a new authorization, got as any client gets one."""
+        return str(self._authorized(scope)["refresh_token"])
+
+    def access_token(self, *, scope: str = "read") -> str:
+        """The access token of one."""
+        return str(self._authorized(scope)["access_token"])
+
+    def _authorized(self, scope: str) -> dict[str, Any]:
         redirect, verifier = "http://127.0.0.1/callback", secrets.token_urlsafe(48)
         digest = hashlib.sha256(verifier.encode()).digest()
         challenge = base64.urlsafe_b64encode(digest).decode().rstrip("=")
@@ -118,7 +125,8 @@ class OAuthServer:
                 "client_secret": CLIENT_SECRET,
             },
         )
-        return str(answer.raise_for_status().json()["refresh_token"])
+        tokens: dict[str, Any] = answer.raise_for_status().json()
+        return tokens
 
 
 @contextlib.contextmanager

@@ -10,7 +10,8 @@ How the parts fit, from a request inwards:
   fence; `leave_token` and `leave_refusal` give the lock back, and do nothing for a holder that is late.
 - `grants.TokenGrants`: what the flight does with the lock. client_credentials, or a refresh token from
   `refresh_tokens.StoredRefreshTokens`: read from the connection's entry, its successor stored by the registry's
-  `connection.store-token`, compare-and-set on the generation, before anybody uses the new access token.
+  `connection.store-token`, compare-and-set on the generation, before anybody uses the new access token. Those of test
+  sessions come with the test's credentials (`TokenClient.given`) and live on in Redis (`session_tokens`).
 - `requests.TokenRequests`: the token requests themselves (`client_credentials`, `refresh`, `exchange` of a code):
   Authlib on `transport.GuardedTransport`, which sends by a `Sender` with limits of its own.
 - `answers.read_answer`: what the endpoint's answer grants; RefusedError, or UnreadableError where it may pass.

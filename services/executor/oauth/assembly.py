@@ -13,6 +13,7 @@ from services.executor.oauth.counters import OAuthCounters
 from services.executor.oauth.grants import TokenGrants
 from services.executor.oauth.refresh_tokens import Entries, StoredRefreshTokens
 from services.executor.oauth.requests import MAX_ANSWER_BYTES, TokenRequests
+from services.executor.oauth.session_tokens import RefreshTokensByScope
 from services.executor.oauth.shared import SharedTokens
 from services.executor.oauth.tokens import Tokens
 from services.executor.registry import RegistryClient
@@ -37,9 +38,11 @@ class OAuth:
         self.counters = OAuthCounters()
         sender = Sender(transport, resilience.guard, resilience.bulkhead, max_bytes=MAX_ANSWER_BYTES)
         self.requests = TokenRequests(sender)
-        self.refresh_tokens = StoredRefreshTokens(connections, RegistryClient(nc, settings.service_token_file), ring)
+        shared = SharedTokens(settings.redis_url, ring)
+        stored = StoredRefreshTokens(connections, RegistryClient(nc, settings.service_token_file), ring)
+        self.refresh_tokens = RefreshTokensByScope(stored, shared)
         self.tokens = Tokens(
-            SharedTokens(settings.redis_url, ring),
+            shared,
             TokenGrants(self.requests, self.refresh_tokens, self.counters),
             resilience.health,
             self.counters,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from time import monotonic
+from typing import Final
 
 import msgspec
 
@@ -13,6 +14,9 @@ from services.executor.resilience.turn import Place
 from services.executor.transport.interface import HttpRequest, HttpResponse
 from shared.contracts.errors import DibopError
 from shared.security.redaction import keep_out_too
+
+_MOST_CACHED: Final = 2
+"""This worker's token, and the one that another has left."""
 
 
 class Bearer:
@@ -47,14 +51,17 @@ class Bearer:
         return self._signed(request, token)
 
     def expired(self, response: HttpResponse) -> bool:
-        """Whether `response` says that its token is no longer good, and another one may be."""
+        """Whether `response` says that its token is no longer good, and another one may be.
+
+        One that was made for this request is the last. Another worker's, made before, may have ended as well.
+        """
         if not says_expired(self._client.expired, response):
             return False
+        if self._used[-1].made < self._begun:
+            return len(self._used) <= _MOST_CACHED and not self._tokens.is_vain(self._client)
         if len(self._used) > 1:
-            if self._used[-1].made >= self._begun:
-                self._tokens.in_vain(self._client)
-            return False
-        return self._used[0].made < self._begun and not self._tokens.is_vain(self._client)
+            self._tokens.in_vain(self._client)
+        return False
 
     async def renew(self) -> HttpRequest | None:
         """The request with another token; None where there is none to be had in time."""

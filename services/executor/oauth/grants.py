@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from services.executor.domain.oauth import TokenClient
+from services.executor.domain.oauth import ACCESS_TOKEN, DEFAULT_LIFETIME, REFRESH_TOKEN, TokenClient
 from services.executor.domain.timing import deadline_passed
 from services.executor.oauth.answers import Granted, RefusedError
 from services.executor.oauth.counters import OAuthCounters
@@ -81,6 +81,8 @@ class TokenGrants:
         if client.grant == "client_credentials":
             self._counters.requested += 1
             return await self._requests.client_credentials(client, deadline=deadline), 0
+        if ACCESS_TOKEN in client.given and REFRESH_TOKEN not in client.given:
+            return Granted(client.given[ACCESS_TOKEN], DEFAULT_LIFETIME), 0
         for _ in range(_MOST_SUPERSEDED):
             known = await self._at_rest(client, deadline)
             try:

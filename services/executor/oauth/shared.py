@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 from redis.exceptions import AskError, NoScriptError
 
-from services.executor.domain.oauth import ACCESS_TOKEN, AccessToken, TokenClient
+from services.executor.domain.oauth import ACCESS_TOKEN, REFRESH_TOKEN, AccessToken, TokenClient
 from services.executor.keys import Ring
 from services.executor.resilience.connection import LostError, packed
 from services.executor.resilience.nodes import ASKING, Nodes
@@ -120,6 +120,23 @@ class SharedTokens:
         """Give the lock back with nothing."""
         return await self._finish(client, lock, "", "", 0, "")
 
+    async def session_token(self, client: TokenClient) -> tuple[int, str]:
+        """The refresh token that a test session has by now, after its generation; 0 and nothing where it has none."""
+        _, value, _ = await self._run("look", (_session_key(client),), ())
+        if not value or self._ring is None:
+            return 0, ""
+        generation, kid, sealed = value.decode().split(" ", 2)
+        return int(generation), self._ring.open(sealed, client.context.for_field(REFRESH_TOKEN), kid)
+
+    async def keep_session_token(self, client: TokenClient, value: str, *, expected: int, seconds: int) -> int:
+        """The new generation; 0 where another one has come since `expected`, or there is no key to seal with."""
+        if self._ring is None:
+            return 0
+        key = self._ring.sealing_key
+        sealed = f"{key.kid} {key.seal(value, client.context.for_field(REFRESH_TOKEN))}"
+        _, _, generation = await self._run("session", (_session_key(client),), (expected, sealed, seconds * 1000))
+        return int(generation)
+
     async def close(self) -> None:
         await self._nodes.close()
 
@@ -194,6 +211,10 @@ def _ms(seconds: float) -> int:
 def _script(name: str) -> tuple[str, str]:
     source = (Path(__file__).parent / f"{name}.lua").read_text()
     return source, sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+
+def _session_key(client: TokenClient) -> str:
+    return f"oauth:{client.key}:r"
 
 
 def _keys(client: TokenClient) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 
 from services.executor.app import Executor
 from tests.integration.oauth.world import OAuthBus, Registry
-from tests.support.oauth_server import PERSON, OAuthServer
+from tests.support.oauth_server import CLIENT_SECRET, PERSON, OAuthServer
 from tests.support.polling import eventually
 from tests.support.servers import RedisServer
 
@@ -197,4 +197,27 @@ async def test_a_connection_that_nobody_has_authorized_says_so(
 
     assert refused.code == "credentials-rejected"
     assert f"dibop connection authorize {slug}" in refused.detail
+    assert server.asked() == []
+
+
+async def test_a_test_brings_its_authorization_along(
+    start: Callable[..., Any], bus: OAuthBus, server: OAuthServer
+) -> None:
+    for number in range(3):
+        await start(worker=f"w{number}")
+    brought = {"client_secret": CLIENT_SECRET, "refresh_token": new_refresh_token(server)}
+
+    answer = await bus.test_draft("me", brought, times=12, between=server.revoke, grant_type="authorization_code")
+
+    assert answer["response"]["person"] == PERSON
+    assert [asked.status for asked in server.asked()] == [200] * 12
+
+
+async def test_a_test_may_bring_an_access_token_alone(executor: Executor, bus: OAuthBus, server: OAuthServer) -> None:
+    brought = {"client_secret": CLIENT_SECRET, "access_token": server.access_token()}
+    server.forget()
+
+    answer = await bus.test_draft("me", brought, grant_type="authorization_code")
+
+    assert answer["response"]["person"] == PERSON
     assert server.asked() == []

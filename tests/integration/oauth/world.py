@@ -155,13 +155,26 @@ class OAuthBus(Bus):
         except DibopError:
             return False
 
-    async def test_draft(self, operation: str, secrets: Mapping[str, str], **changes: Any) -> dict[str, Any]:
-        """Run an operation of a draft with credentials that are sealed for this test."""
+    async def test_draft(
+        self,
+        operation: str,
+        secrets: Mapping[str, str],
+        *,
+        times: int = 1,
+        between: Callable[[], None] = lambda: None,
+        **changes: Any,
+    ) -> dict[str, Any]:
+        """Run an operation of a draft with credentials that are sealed for this test; the last answer."""
         slug = f"o{uuid.uuid4().hex[:12]}"
         digest = await self.store(slug, *OPERATIONS, **self._auth(changes))
         credentials = msgspec.structs.replace(self.test_credentials(slug, secrets), values={"client_id": CLIENT_ID})
         request = DraftExecutionRequest(owner=ENTERPRISE, digest=digest, credentials=credentials)
-        return read(await self.raw(subjects.draft_execute(ENTERPRISE, slug, operation), msgspec.json.encode(request)))
+        subject, body = subjects.draft_execute(ENTERPRISE, slug, operation), msgspec.json.encode(request)
+        answer: dict[str, Any] = {}
+        for _ in range(times):
+            between()
+            answer = read(await self.raw(subject, body))
+        return answer
 
     def _auth(self, changes: Mapping[str, Any]) -> dict[str, Any]:
         auth: dict[str, Any] = {
