@@ -117,6 +117,17 @@ class Registry:
         body = c.RetireKey(kid=kid, forget_test_credentials=forget_test_credentials)
         return await self._ask("keys", "retire", body, c.KeyRetired)
 
+    async def create_consumer(self, name: str, pattern: str) -> c.Consumer:
+        """A durable consumer of the enterprise's events, for its clients that have the right to read it."""
+        body = c.CreateConsumer(name=name, pattern=pattern)
+        return await self._ask("consumer", "create", body, c.Consumer)
+
+    async def consumers(self) -> list[c.Consumer]:
+        return (await self._ask("consumer", "list", c.ListConsumers(), c.ConsumerList)).consumers
+
+    async def delete_consumer(self, name: str) -> c.ConsumerDeleted:
+        return await self._ask("consumer", "delete", c.DeleteConsumer(name=name), c.ConsumerDeleted)
+
     async def audit(self, query: c.ListAudit) -> c.AuditPage:
         return await self._ask("audit", "list", query, c.AuditPage)
 

@@ -11,11 +11,22 @@ import msgspec
 import structlog
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.api import AckPolicy, ConsumerConfig, ConsumerInfo, DeliverPolicy
+from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
 from nats.js.kv import KeyValue
 from pydantic import BaseModel
 
-from services.registry.handlers import audit, connections, connectors, drafts, keys, test_credentials, vault, versions
+from services.registry.handlers import (
+    audit,
+    connections,
+    connectors,
+    consumers,
+    drafts,
+    keys,
+    test_credentials,
+    vault,
+    versions,
+)
 from services.registry.handlers.ports import Caller, ConnectionKey, Health, Projections, Store
 from shared.contracts import commands, subjects
 from shared.contracts.errors import DibopError
@@ -83,11 +94,54 @@ def serve(service: CommandService, store: Store, projections: Projections, healt
     answer("test-credentials", "list", commands.ListTestCredentials, test_credentials.page, store)
     answer("test-credentials", "delete", commands.DeleteTestCredentials, test_credentials.delete, store)
     answer("test-credentials", "fetch", commands.FetchTestCredentials, test_credentials.fetch, store)
+    consumers_of_events = NatsConsumers(lambda: service.js)
+    answer("consumer", "create", commands.CreateConsumer, consumers.create, store, consumers_of_events)
+    answer("consumer", "list", commands.ListConsumers, consumers.page, consumers_of_events)
+    answer("consumer", "delete", commands.DeleteConsumer, consumers.delete, store, consumers_of_events)
     answer("keys", "list", commands.ListKeyUses, keys.uses, store)
     answer("keys", "rotated", commands.NoteKeyRotation, keys.rotated, store)
     answer("keys", "retire", commands.RetireKey, keys.retire, store)
     answer("audit", "list", commands.ListAudit, audit.page, store)
     answer("audit", "append", commands.AppendAudit, audit.append, store)
+
+
+class NatsConsumers:
+    """`services.registry.handlers.ports.Consumers` of the stream EVENTS."""
+
+    def __init__(self, js: Callable[[], JetStreamContext]) -> None:
+        self._js = js
+
+    async def of(self, enterprise: str) -> list[commands.Consumer]:
+        prefix, found, offset = subjects.event_consumer(enterprise, ""), [], 0
+        with _told_as_passing("The consumers could not be listed."):
+            while page := await self._js().consumers_info(subjects.EVENTS_STREAM, offset=offset):
+                found += [_consumer(each) for each in page if each.name.startswith(prefix)]
+                offset += len(page)
+        return found
+
+    async def make(self, enterprise: str, name: str, heard: list[str]) -> commands.Consumer:
+        config = ConsumerConfig(
+            durable_name=subjects.event_consumer(enterprise, name),
+            filter_subjects=heard,
+            deliver_policy=DeliverPolicy.NEW,
+            ack_policy=AckPolicy.EXPLICIT,
+        )
+        with _told_as_passing("The consumer could not be made."):
+            return _consumer(await self._js().add_consumer(subjects.EVENTS_STREAM, config))
+
+    async def forget(self, enterprise: str, name: str) -> None:
+        with _told_as_passing("The consumer could not be deleted."), contextlib.suppress(NotFoundError):
+            await self._js().delete_consumer(subjects.EVENTS_STREAM, subjects.event_consumer(enterprise, name))
+
+
+def _consumer(info: ConsumerInfo) -> commands.Consumer:
+    return commands.Consumer(
+        name=info.name.partition(":")[2],
+        consumer=info.name,
+        subjects=info.config.filter_subjects or [str(info.config.filter_subject)],
+        waiting=info.num_pending or 0,
+        unacknowledged=info.num_ack_pending or 0,
+    )
 
 
 class HealthMirror:

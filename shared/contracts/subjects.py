@@ -95,6 +95,11 @@ def events(enterprise: str, pattern: str) -> str:
     return f"evt.v1.{enterprise}.{pattern}"
 
 
+def event_consumer(enterprise: str, name: str) -> str:
+    """The name, in the stream EVENTS, of an enterprise's durable consumer. No token holds a colon, so none clash."""
+    return f"{enterprise}:{name}"
+
+
 def response_part(enterprise: str, identifier: str, number: int) -> str:
     return f"resp.v1.{enterprise}.{identifier}.{number}"
 

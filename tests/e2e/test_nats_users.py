@@ -73,6 +73,16 @@ async def test_a_client_hears_of_the_platform_only_what_is_new_in_the_catalogue(
     assert "test_completed" not in heard
 
 
+def test_consumers_of_events_are_made_listed_and_deleted(stack: Stack) -> None:
+    made = stack.json("events", "consumer", "create", "ledger", "connection.>")
+    listed = stack.json("events", "consumer", "list")
+    stack.run("events", "consumer", "delete", "ledger")
+
+    assert made["subjects"] == ["evt.v1.local.connection.>"]
+    assert [each["consumer"] for each in listed] == ["local:ledger"]
+    assert stack.json("events", "consumer", "list") == []
+
+
 def test_the_doctor_looks_at_the_users_credentials(stack: Stack) -> None:
     checks = {check["name"]: check for check in stack.json("doctor")}
 

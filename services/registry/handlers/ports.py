@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from services.registry.domain.drafts import Revision
 from services.registry.domain.search import Question
-from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, KeyUse, Scope
+from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, Consumer, KeyUse, Scope
 from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth, VersionState
 from shared.security.principals import Principal
@@ -336,6 +336,17 @@ class Store(Protocol):
 class Health(Protocol):
     def of(self, enterprise: str, connection: str) -> ConnectionHealth | None:
         """What the executors last found out about the connection with this id; None where that is nothing yet."""
+
+
+class Consumers(Protocol):
+    async def of(self, enterprise: str) -> list[Consumer]:
+        """Every durable consumer of the enterprise."""
+
+    async def make(self, enterprise: str, name: str, heard: list[str]) -> Consumer:
+        """Make one that keeps what comes on the subjects `heard` from now on."""
+
+    async def forget(self, enterprise: str, name: str) -> None:
+        """Delete it, if it is there."""
 
 
 class Projections(Protocol):

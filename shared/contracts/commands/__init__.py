@@ -52,6 +52,14 @@ from shared.contracts.commands.connectors import (
     VersionAdded,
     VersionSummary,
 )
+from shared.contracts.commands.consumers import (
+    Consumer,
+    ConsumerDeleted,
+    ConsumerList,
+    CreateConsumer,
+    DeleteConsumer,
+    ListConsumers,
+)
 from shared.contracts.commands.drafts import Draft, DraftSaved, GetDraft, SaveDraft, StagedDraft, StageDraft
 from shared.contracts.commands.keys import (
     KeyRetired,
@@ -129,8 +137,13 @@ __all__ = [
     "ConnectorRow",
     "ConnectorSort",
     "ConnectorState",
+    "Consumer",
+    "ConsumerDeleted",
+    "ConsumerList",
     "CreateConnection",
+    "CreateConsumer",
     "DeleteConnection",
+    "DeleteConsumer",
     "DeleteTestCredentials",
     "DiffConnector",
     "Difference",
@@ -155,6 +168,7 @@ __all__ = [
     "ListAudit",
     "ListConnections",
     "ListConnectors",
+    "ListConsumers",
     "ListKeyUses",
     "ListTestCredentials",
     "Message",

@@ -19,6 +19,7 @@ from shared.contracts.subjects import (
     HEALTH_BUCKET,
     RESPONSES_STREAM,
     TEMPLATES_BUCKET,
+    event_consumer,
     events,
 )
 from shared.messaging.bootstrap import key_value_stream, object_stream
@@ -133,6 +134,14 @@ REGISTRY: Final = _service(
         _write_objects(TEMPLATES_BUCKET),
         _read_objects(TEMPLATES_BUCKET),
         _watch_bucket(HEALTH_BUCKET),
+        Grant(
+            "make, list and delete the durable consumers of enterprises",
+            (
+                f"{_API}.CONSUMER.DURABLE.CREATE.{EVENTS_STREAM}.*",
+                f"{_API}.CONSUMER.LIST.{EVENTS_STREAM}",
+                f"{_API}.CONSUMER.DELETE.{EVENTS_STREAM}.*",
+            ),
+        ),
         _stream_is_there(EVENTS_STREAM),
     ],
     subscribe=[Grant("its commands", ("registry.v1.> registry",))],
@@ -260,11 +269,6 @@ def enterprise_client(
         subscribe.append(Grant("events of the platform", (events(PLATFORM, ">"),)))
     who = f"a client of {enterprise}" + (", of a Platform Admin" if platform_admin else "")
     return UserRights(user, who, f"_INBOX.{enterprise}.{user}", tuple(publish), tuple(subscribe))
-
-
-def event_consumer(enterprise: str, name: str) -> str:
-    """The name, in the stream EVENTS, of an enterprise's durable consumer. No token holds a colon, so none clash."""
-    return f"{enterprise}:{name}"
 
 
 def _commands(enterprise: str) -> Grant:

@@ -33,6 +33,7 @@ class Action(StrEnum):
     EXECUTE = "execute operations"
     READ = "read connectors and connections"
     READ_AUDIT = "read the audit log"
+    FOLLOW_EVENTS = "follow events by durable consumers"
     ROTATE_KEYS = "rotate the sealing keys"
     ADD_VERSION = "add versions"
     STORE_TOKEN = "store refresh tokens"
@@ -52,6 +53,7 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.EXECUTE: frozenset({*_ADMINS, Role.SERVICE}),
     Action.READ: frozenset({*_AUTHORS, *_ADMINS, Role.VIEWER, Role.SERVICE, Role.PUBLISHER}),
     Action.READ_AUDIT: frozenset({Role.PLATFORM_ADMIN, *_ADMINS}),
+    Action.FOLLOW_EVENTS: frozenset({*_ADMINS, Role.SERVICE}),
     Action.ROTATE_KEYS: frozenset({Role.PLATFORM_ADMIN}),
     Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
     Action.STORE_TOKEN: frozenset({Role.EXECUTOR}),

@@ -12,8 +12,9 @@ from nats.errors import Error as NatsError
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from shared.contracts.events import EVENT_TYPES
+from shared.contracts.subjects import event_consumer
 from shared.messaging.access.authority import Authority
-from shared.messaging.access.permissions import SERVICES, event_consumer
+from shared.messaging.access.permissions import SERVICES
 from shared.messaging.connection import BusUnreachableError, connect
 from shared.settings import BusSettings
 from tests.integration.access.conftest import QUIET_SECONDS, World
@@ -301,7 +302,7 @@ async def test_only_executors_take_executions(world: World, service: str) -> Non
 
 
 @pytest.mark.parametrize("service", sorted(SERVICES))
-async def test_nobody_but_the_operator_deletes_streams_or_makes_consumers_of_events(world: World, service: str) -> None:
+async def test_streams_are_the_operators_and_consumers_of_events_the_registrys(world: World, service: str) -> None:
     if service == "operator":
         return
     user = await world.service(service)
@@ -309,8 +310,9 @@ async def test_nobody_but_the_operator_deletes_streams_or_makes_consumers_of_eve
     for stream in ("EVENTS", "RESPONSES", "KV_connections", "OBJ_templates"):
         for verb in ("DELETE", "UPDATE", "CREATE"):
             assert not await user.may_publish(f"$JS.API.STREAM.{verb}.{stream}")
-    for subject in ("CREATE.EVENTS", "CREATE.EVENTS.x", "CREATE.RESPONSES", "DURABLE.CREATE.EVENTS.x"):
+    for subject in ("CREATE.EVENTS", "CREATE.EVENTS.x", "CREATE.RESPONSES", "DURABLE.CREATE.RESPONSES.x"):
         assert not await user.may_publish(f"$JS.API.CONSUMER.{subject}")
+    assert await user.may_publish("$JS.API.CONSUMER.DURABLE.CREATE.EVENTS.x") is (service == "registry")
 
 
 WRITERS = {

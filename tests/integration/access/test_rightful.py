@@ -5,12 +5,11 @@ from __future__ import annotations
 import msgspec
 import nats.micro
 import pytest
-from nats.js.api import AckPolicy, ConsumerConfig
 from nats.micro.service import ServiceConfig
 
+from services.registry.bus import NatsConsumers
 from shared.contracts.events import Event
 from shared.contracts.subjects import CATALOGUE_BUCKET, CONNECTIONS_BUCKET, HEALTH_BUCKET
-from shared.messaging.access.permissions import event_consumer
 from shared.messaging.bootstrap import verify
 from shared.messaging.events import publish_event
 from shared.messaging.kv import KvMirror, put_if_newer
@@ -164,23 +163,23 @@ async def test_a_job_is_acknowledged_by_the_stream(world: World) -> None:
     assert (await client.js.publish("job.v1.acme.crm.get", b"{}")).stream == "EXEC_JOBS"
 
 
-async def test_a_client_reads_its_own_durable_consumer_and_acknowledges(world: World) -> None:
-    operator, registry = await world.service("operator"), await world.service("registry")
-    client = await world.client("acme", consumers=["billing"])
-    name = event_consumer("acme", "billing")
-    config = ConsumerConfig(durable_name=name, filter_subject="evt.v1.acme.>", ack_policy=AckPolicy.EXPLICIT)
-    await operator.js.add_consumer("EVENTS", config)
+async def test_a_client_reads_the_durable_consumer_that_the_registry_made_for_it(world: World) -> None:
+    registry, client = await world.service("registry"), await world.client("acme", consumers=["billing"])
+    consumers = NatsConsumers(lambda: registry.js)
+    made = await consumers.make("acme", "billing", ["evt.v1.acme.>"])
     await publish_event(registry.js, Event("acme", "connection", "1", "created", "registry", {}))
 
-    subscription = await client.js.pull_subscribe_bind(name, "EVENTS")
+    subscription = await client.js.pull_subscribe_bind(made.consumer, "EVENTS")
     [message] = await subscription.fetch(1, timeout=2)
     await message.ack()
 
     async def acknowledged() -> bool:
-        return not (await operator.js.consumer_info("EVENTS", name)).num_ack_pending
+        return [each.unacknowledged for each in await consumers.of("acme")] == [0]
 
     await eventually(acknowledged)
-    assert client.refusals == []
+    await consumers.forget("acme", "billing")
+    assert await consumers.of("acme") == []
+    assert client.refusals == registry.refusals == []
 
 
 async def test_services_are_found_by_the_operator_and_by_each_other(world: World) -> None:

@@ -69,6 +69,7 @@ class Things:
     person: str
     kid: str
     audit_id: int
+    consumer: str
     version: str = "1.0.0"
 
     def blanked(self, text: str) -> str:
@@ -91,6 +92,7 @@ NOTHING: Final = Things(
     person="nobody-at-all",
     kid="never-made",
     audit_id=2**40,
+    consumer="heard-of-nowhere",
 )
 
 
@@ -200,6 +202,7 @@ class World:
         body = self.credentials("connection", slug, connection)
         created = {**body, "owner": VICTIM, "name": "north-branch"}
         await self.must("registry", VICTIM, "connection.create", created, author)
+        await self.must("registry", VICTIM, "consumer.create", {"name": "ledger-reader"}, author)
         call = {"parameters": {"q": "x"}}
         done = await self.ask("exec", VICTIM, f"{slug}.harvest", call, None, self.north, user=VICTIM)
         assert done.code == "ok", done
@@ -225,6 +228,7 @@ class World:
             person="ada-lovelace",
             kid=self.ring.active,
             audit_id=newest or 0,
+            consumer="ledger-reader",
         )
 
     async def _has_told_of_its_use(self) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.contracts.subjects import event_consumer
 from shared.messaging.access import tokens
 from shared.messaging.access.authority import RESERVED, Authority, AuthorityError
 from shared.messaging.access.nkey import NatsKey
@@ -15,7 +16,6 @@ from shared.messaging.access.permissions import (
     Grant,
     UserRights,
     enterprise_client,
-    event_consumer,
     platform_service,
 )
 
