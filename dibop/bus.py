@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -43,6 +44,7 @@ class Bus:
         self._last_error = ""
         self._given_up = False
         self._refusals: list[str] = []
+        self._asking: dict[str, set[asyncio.Timeout]] = {}
 
     @property
     def connected(self) -> bool:
@@ -91,7 +93,8 @@ class Bus:
         sent = {REQUEST_ID_HEADER: str(uuid.uuid4()), **(headers or {})}
         request_id = sent[REQUEST_ID_HEADER]
         try:
-            reply = await self._nats.request(subject, body, timeout=timeout, headers=sent)
+            async with self._unless_refused(subject):
+                reply = await self._nats.request(subject, body, timeout=timeout, headers=sent)
         except NoRespondersError:
             raise NoServiceError(_nobody_serves(subject), request_id=request_id) from None
         except (NatsTimeoutError, TimeoutError):
@@ -177,6 +180,22 @@ class Bus:
         if _REFUSED in self._last_error.lower():
             self._refusals.append(self._last_error.lower())
             del self._refusals[:-_KEPT_REFUSALS]
+            for subject in [subject for subject in self._asking if self._refuses(subject)]:
+                for waiting in self._asking.pop(subject):
+                    waiting.reschedule(0)
+
+    @contextlib.asynccontextmanager
+    async def _unless_refused(self, subject: str) -> AsyncIterator[None]:
+        """Wait in the block for an answer, and end it with TimeoutError as soon as the server refuses the subject."""
+        async with asyncio.timeout(None) as waiting:
+            self._asking.setdefault(subject, set()).add(waiting)
+            try:
+                yield
+            finally:
+                others = self._asking.get(subject, set())
+                others.discard(waiting)
+                if not others:
+                    self._asking.pop(subject, None)
 
     def _refuses(self, subject: str) -> bool:
         """nats-py tells what was refused in lower case."""
