@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 
+import msgspec
 import pytest
 from nats.errors import TimeoutError as NatsTimeoutError
 
@@ -185,5 +186,43 @@ async def test_a_scope_without_a_connection_has_no_health(
     hold = hold_of(Scope("acme", "platform", "shop", None), operation_plan(), OuterRates())
     world.recorder.succeeded(hold, 10)
     world.recorder.changed(hold, Change("open", 20))
+    await world.recorder.stop(1)
+    assert world.bucket.entries == {}
+
+
+SCOPE = Scope("acme", "platform", "shop", "c-1", name="default")
+
+
+async def test_a_refusal_of_the_token_endpoint_is_an_auth_error_until_it_gives_a_token(world: World) -> None:
+    world.recorder.succeeded(world.hold, 10)
+    for _ in range(3):
+        world.recorder.refused(SCOPE, 1, "token endpoint: invalid_grant")
+    await eventually(lambda: world.state == "auth_error")
+    world.recorder.changed(world.hold, Change("open", 20, "status 503"))
+    await eventually(lambda: world.entry.circuits[""].open)
+    assert world.state == "auth_error"
+
+    for _ in range(3):
+        world.recorder.granted(SCOPE, 1)
+    await eventually(lambda: world.state == "degraded")
+    changes = [(event.data["from"], event.data["to"], event.data["cause"]) for event in world.events]
+    assert changes == [
+        ("unchecked", "healthy", ""),
+        ("healthy", "auth_error", "token endpoint: invalid_grant"),
+        ("auth_error", "degraded", ""),
+    ]
+
+
+async def test_a_refusal_of_credentials_that_were_rotated_meanwhile_is_no_news(world: World) -> None:
+    world.recorder.refused(SCOPE, 2, "token endpoint: invalid_client")
+    world.recorder.granted(SCOPE, 2)
+    world.recorder.refused(SCOPE, 1, "token endpoint: invalid_client")
+    world.recorder.changed(world.hold, Change("open", 20))
+    await eventually(lambda: world.state == "degraded")
+
+
+async def test_a_token_alone_makes_nothing_healthy(world: World) -> None:
+    world.recorder.granted(SCOPE, 1)
+    world.recorder.refused(msgspec.structs.replace(SCOPE, draft=True), 1, "token endpoint: invalid_client")
     await world.recorder.stop(1)
     assert world.bucket.entries == {}

@@ -13,7 +13,7 @@ from services.executor.credentials import Vault
 from services.executor.domain.plan import ConnectorPlan
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import SealedCredentials
-from shared.contracts.projections import ConnectionEntry
+from shared.contracts.projections import ConnectionEntry, StoredToken
 from shared.security.sealing import KeyRing, SealContext, SealUse
 
 Plan = Callable[..., ConnectorPlan]
@@ -205,3 +205,46 @@ def test_a_certificate_without_its_key_is_refused(plan: Plan) -> None:
     with pytest.raises(DibopError, match="'client_key' is missing") as caught:
         Vault(RING).target_of(connector, "d", "acme", entry({}, {"client_certificate": PRESENTED}))
     assert caught.value.code == "credentials-rejected"
+
+
+OAUTH2: dict[str, Any] = {
+    "auth_type": "oauth2",
+    "grant_type": "authorization_code",
+    "token_url": "https://auth.example.com/token",
+    "authorization_url": "https://auth.example.com/authorize",
+}
+TOKEN_ORIGIN = "https://auth.example.com:443"
+
+
+def oauth_entry(secrets: dict[str, str] | None = None, **changes: Any) -> ConnectionEntry:
+    made = sealed(secrets or {"client_secret": "s"}, context(origin=TOKEN_ORIGIN))
+    return entry(made, {"client_id": "i"}, **{"origin": TOKEN_ORIGIN, **changes})
+
+
+def test_with_oauth2_the_client_of_the_token_endpoint_is_opened(plan: Plan) -> None:
+    stored = StoredToken(3, RING.active, "sealed")
+    target = Vault(RING).target_of(plan(**OAUTH2), "d", "acme", oauth_entry(credentials=2, token=stored))
+    assert target.tokens is not None
+    assert (target.tokens.client_id, target.tokens.client_secret) == ("i", "s")
+    assert (target.tokens.credentials, target.tokens.stored) == (2, stored)
+    assert target.tokens.context == context("token", origin=TOKEN_ORIGIN)
+    assert (target.base, target.credentials.headers, target.secrets) == ("https://api.example.com/v1", (), ("s",))
+
+
+def test_with_oauth2_credentials_are_for_the_token_endpoint(plan: Plan) -> None:
+    for elsewhere in (ORIGIN, "https://auth.example.com:8443", "http://auth.example.com:80"):
+        with pytest.raises(DibopError, match="now goes to https://auth"):
+            Vault(RING).target_of(plan(**OAUTH2), "d", "acme", oauth_entry(origin=elsewhere))
+
+
+def test_with_oauth2_a_test_brings_its_tokens_and_a_connection_does_not(plan: Plan) -> None:
+    brought = {"client_secret": "s", "refresh_token": "r", "access_token": "a"}
+    given = sealed(brought, context("test", connection="session", origin=TOKEN_ORIGIN))
+    credentials = SealedCredentials("session", TOKEN_ORIGIN, RING.active, {"client_id": "i"}, given)
+    tokens = Vault(RING).test_target(plan(**OAUTH2), "acme", "platform", credentials).tokens
+    assert tokens is not None
+    assert tokens.given == {"refresh_token": "r", "access_token": "a"}
+
+    tokens = Vault(RING).target_of(plan(**OAUTH2), "d", "acme", oauth_entry(brought)).tokens
+    assert tokens is not None
+    assert tokens.given == {}

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from services.executor import attempts
-from services.executor.attempts import Sender, Sent
+from services.executor.attempts import Renewal, Sender, Sent
 from services.executor.domain.plan import OperationPlan, ResiliencePlan
 from services.executor.domain.scope import Scope
 from services.executor.resilience import guard, turn
@@ -121,6 +121,7 @@ class Pipeline:
         resilience: dict[str, Any] | None = None,
         request: HttpRequest = GET,
         sleep: Callable[[float], Any] | None = None,
+        renewal: Renewal | None = None,
         **operation: Any,
     ) -> Sent:
         plan = self._operation_plan(resilience={"retry_backoff": "none", **(resilience or {})}, **operation)
@@ -133,7 +134,7 @@ class Pipeline:
             sleep=sleep or self.clock.sleep,
         )
         hold = hold_of(SCOPE, plan, OuterRates())
-        return await sender.send(request, plan, hold, limit=limit, deadline=self.clock.now + left)
+        return await sender.send(request, plan, hold, limit=limit, deadline=self.clock.now + left, renewal=renewal)
 
     async def refused(self, **options: Any) -> DibopError:
         with pytest.raises(DibopError) as caught:
