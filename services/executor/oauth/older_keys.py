@@ -57,10 +57,9 @@ def _kid(value: bytes) -> str:
 @asynccontextmanager
 async def _connected(url: str) -> AsyncIterator[Any]:
     """A client of the Redis at `url`, or of the cluster that it belongs to."""
-    timeouts = {"socket_timeout": _SECONDS, "socket_connect_timeout": _SECONDS}
-    async with Redis.from_url(url, **timeouts) as client:
+    async with Redis.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS) as client:
         if not (await client.info("cluster")).get("cluster_enabled"):
             yield client
             return
-    async with RedisCluster.from_url(url, **timeouts) as cluster:
+    async with RedisCluster.from_url(url, socket_timeout=_SECONDS, socket_connect_timeout=_SECONDS) as cluster:
         yield cluster
