@@ -88,7 +88,8 @@ class Connection(asyncio.Protocol):
     # ---- what the event loop calls ------------------------------------------------------------
     def _write(self) -> None:
         unsent, self._unsent = self._unsent, []
-        self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
+        if not self._transport.is_closing():
+            self._transport.write(unsent[0] if len(unsent) == 1 else b"".join(unsent))
 
     def data_received(self, data: bytes) -> None:
         reader, asked = self._reader, self._asked

@@ -128,6 +128,19 @@ async def test_a_server_that_speaks_something_else_is_hung_up_on(line_to: Lines)
         await asyncio.wait_for(hung_up.wait(), 10)
 
 
+async def test_what_is_asked_in_the_turn_in_which_the_connection_goes_is_lost(
+    redis_url: str, line_to: Lines, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = line_to(redis_url)
+    await line.say(packed("PING"))
+    said = line.say(packed("PING"))
+    await line.close()
+    with pytest.raises(LostError):
+        await said
+    assert await line.say(packed("PING")) == b"PONG"
+    assert caplog.records == []
+
+
 async def test_closing_while_connecting_loses_what_was_asked(
     own_redis: Callable[[], RedisServer], line_to: Lines
 ) -> None:
