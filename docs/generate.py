@@ -23,6 +23,7 @@ from shared.contracts.events import EVENT_TYPES
 from shared.contracts.template import json_schema
 from shared.messaging.access.permissions import SERVICES, enterprise_client, platform_service
 from shared.security.principals import ALLOWED, Action, Role
+from shared.security.principals.roles import READ_EVERYWHERE, SERVICE_ROLES
 from shared.settings import BusSettings
 
 DOCS: Final = Path(__file__).parent
@@ -81,12 +82,19 @@ def _default(field: FieldInfo) -> str:
 
 def roles() -> str:
     rows = [(action.value, *("yes" if role in ALLOWED[action] else "" for role in Role)) for action in Action]
+    services, reading = (_listed(each) for each in (SERVICE_ROLES, READ_EVERYWHERE))
     return (
         "# Roles\n\n"
         + NOTE
-        + "A role counts in the principal's own enterprise; `platform_admin` counts for `platform`, "
-        "and for reading everywhere.\n\n" + table(("action", *(f"`{role.value}`" for role in Role)), rows)
+        + "A role counts in the principal's own enterprise, which `platform` is not. `platform_admin` counts for "
+        f"`platform`, and everywhere to {reading}. {services} are roles of the platform's own services: they count "
+        "everywhere, in tokens of `platform` alone. Roles add up. How tokens name them: "
+        "[principals.md](../principals.md).\n\n" + table(("action", *(f"`{role.value}`" for role in Role)), rows)
     )
+
+
+def _listed(values: Iterable[Action | Role]) -> str:
+    return " and ".join(f"`{value}`" if isinstance(value, Role) else value.value for value in sorted(values))
 
 
 def nats_users() -> str:

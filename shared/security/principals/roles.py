@@ -62,7 +62,7 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.APPEND_AUDIT: frozenset({Role.PUBLISHER, Role.EXECUTOR}),
 }
 
-SERVICES: Final = frozenset({Role.PUBLISHER, Role.EXECUTOR})
+SERVICE_ROLES: Final = frozenset({Role.PUBLISHER, Role.EXECUTOR})
 """The platform's own services: they count in every enterprise, where their principal is of `platform`."""
 READ_EVERYWHERE: Final = frozenset({Action.READ, Action.READ_AUDIT})
 """What a Platform Admin may do in every enterprise; all else they do in `platform` alone."""
@@ -86,12 +86,12 @@ class Principal:
         return bool(self._roles_in(enterprise, action) & ALLOWED[action])
 
     def _roles_in(self, enterprise: str, action: Action) -> frozenset[Role]:
-        own = self.roles - SERVICES - {Role.PLATFORM_ADMIN}
+        own = self.roles - SERVICE_ROLES - {Role.PLATFORM_ADMIN}
         counting = own if enterprise == self.enterprise != PLATFORM else frozenset()
         if enterprise == PLATFORM or action in READ_EVERYWHERE:
             counting |= self.roles & {Role.PLATFORM_ADMIN}
         if self.enterprise == PLATFORM:
-            counting |= self.roles & SERVICES
+            counting |= self.roles & SERVICE_ROLES
         return counting
 
 
