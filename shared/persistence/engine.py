@@ -11,15 +11,16 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, Final, Literal
+from weakref import WeakSet
 
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Compiled, ExecutionContext, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.util import await_only
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_fixed
 
-from shared.persistence.tenancy import require_tenant
+from shared.persistence.tenancy import require_named, says_across
 
 Dialect = Literal["sqlite", "postgresql"]
 
@@ -37,7 +38,7 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
-        event.listen(engine.sync_engine, "before_execute", _require_tenant)
+        event.listen(engine.sync_engine, "before_cursor_execute", _TenantGuard())
         self.dialect: Dialect = "sqlite" if engine.dialect.name == "sqlite" else "postgresql"
         self._turn = asyncio.Lock() if self.dialect == "sqlite" else contextlib.nullcontext()
         self._listeners: list[Callable[[], None]] = []
@@ -73,8 +74,20 @@ class Database:
         await self.engine.dispose()
 
 
-def _require_tenant(_connection: Connection, statement: Any, *_: Any) -> None:
-    require_tenant(statement)
+class _TenantGuard:
+    """Looks at statements that differ in their values alone once: as long as SQLAlchemy keeps what it compiled."""
+
+    def __init__(self) -> None:
+        self._passed: WeakSet[Compiled] = WeakSet()
+
+    def __call__(self, *said: Any) -> None:
+        """`said` is what SQLAlchemy tells before it sends a statement; the fifth is the context."""
+        context: ExecutionContext = said[4]
+        compiled = context.compiled
+        if compiled is None or compiled in self._passed or says_across(context.execution_options):
+            return
+        require_named(compiled.statement)
+        self._passed.add(compiled)
 
 
 def create_engine(url: str) -> AsyncEngine:

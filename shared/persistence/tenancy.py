@@ -42,11 +42,20 @@ def across_tenants(statement: S) -> S:
     return statement.execution_options(**{_ACROSS: True})
 
 
+def says_across(options: Mapping[str, Any]) -> bool:
+    """Whether execution options are those of `across_tenants`."""
+    return bool(options.get(_ACROSS))
+
+
 def require_tenant(statement: object) -> None:
-    """Refuse a statement that touches a tenant's table without naming the tenant."""
-    if not isinstance(statement, ClauseElement) or (
-        isinstance(statement, Executable) and statement.get_execution_options().get(_ACROSS)
-    ):
+    """Refuse a statement that touches a tenant's table without naming the tenant, unless it says `across_tenants`."""
+    if not isinstance(statement, Executable) or not says_across(statement.get_execution_options()):
+        require_named(statement)
+
+
+def require_named(statement: object) -> None:
+    """Refuse a statement that touches a tenant's table without naming the tenant, whatever it says besides."""
+    if not isinstance(statement, ClauseElement):
         return
     unscoped = set(_unscoped(statement, frozenset()))
     if unscoped:

@@ -7,9 +7,9 @@ nevertheless: none of it is ever read as the query language of an index.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, cast, column, func, insert, select, table, update
+from sqlalchemy import Select, Text, bindparam, cast, column, func, insert, table, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,11 +30,17 @@ async def write_words(connection: AsyncConnection, owner: str, slug: str, words:
         await connection.execute(insert(connector_words).values(owner=owner, slug=slug, draft=draft, words=words))
 
 
-def matches(dialect: str, words: Sequence[str]) -> ColumnElement[bool]:
-    """Rows of `connector_words` that have a word with each of these beginnings."""
+def found_by(query: Select[Any], dialect: str) -> Select[Any]:
+    """A query over `connector_words`, for the rows alone that the parameter `words`, a `search_text`, finds."""
     if dialect == "sqlite":
-        wanted = " AND ".join(f'"{word}"*' for word in words)
-        return connector_words.c.id.in_(select(_FTS5.c.rowid).where(_FTS5.c.connector_search.op("MATCH")(wanted)))
-    wanted = " & ".join(f"'{word}':*" for word in words)
+        index = query.join(_FTS5, _FTS5.c.rowid == connector_words.c.id)
+        return index.where(_FTS5.c.connector_search.op("MATCH")(bindparam("words")))
     lexemes = func.array_to_tsvector(func.string_to_array(connector_words.c.words, " "))
-    return lexemes.op("@@")(cast(wanted, postgresql.TSQUERY))
+    return query.where(lexemes.op("@@")(cast(bindparam("words", type_=Text), postgresql.TSQUERY)))
+
+
+def search_text(dialect: str, words: Sequence[str]) -> str:
+    """What finds rows that have a word with each of these beginnings, in the words of the index."""
+    if dialect == "sqlite":
+        return " AND ".join(f'"{word}"*' for word in words)
+    return " & ".join(f"'{word}':*" for word in words)
