@@ -166,6 +166,11 @@ class Histories(RuleBasedStateMachine):
         reply = self.redis.run(scripts.reset_command(_SCRIPTS, _TIMING, key))
         assert scripts.read_change(reply, "") == self.model.reset(key)
 
+    @rule(hold=st.sampled_from([0, 0, 1, 1_500, 60_500]))
+    def lost(self, hold: int) -> None:
+        reply = self.redis.run(scripts.lost_command(_SCRIPTS, self.further[0], hold))
+        assert scripts.read_lost(reply) == self.model.lost(hold)
+
     def teardown(self) -> None:
         """Whatever happened, no window holds more than the highest limit that its list ever had."""
         for scope, most in (

@@ -25,3 +25,11 @@ class ResilienceCounters(msgspec.Struct):
     probes: int = 0
     circuits: Counter[str] = msgspec.field(default_factory=Counter)
     local_decisions: int = 0
+
+
+class FallbackCounters(msgspec.Struct):
+    """`losses` is how often Redis was lost, `given_up` how many answers were not waited for any longer."""
+
+    losses: int = 0
+    given_up: int = 0
+    merged: int = 0

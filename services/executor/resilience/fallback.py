@@ -5,21 +5,23 @@ connection asks whether Redis is there at all. Only where that has no answer wit
 broke, does the worker go on alone; else it waits on, 250 ms in all.
 
 Back again, it first enters what it has granted alone into the shared logs, and for one further window it holds to both
-its own share and the shared limits: others may have been alone for longer, and what they have sent is not entered yet.
+its own share and the shared limits: others may have been alone for longer, and what they have sent is not entered yet,
+or never will be, where they were killed. Those that start within that window find it marked in Redis, and do the same.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine
 from math import inf
 from time import monotonic
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 import structlog
 
+from services.executor.resilience.counters import FallbackCounters
 from services.executor.resilience.local import LocalState
 from services.executor.resilience.on_loss import OnLoss
 from services.executor.resilience.patience import GivenUpError, Patience
@@ -31,7 +33,7 @@ from services.executor.resilience.types import (
     Decision,
     Outcome,
     ScopeKey,
-    State,
+    SharedState,
     StateUnavailableError,
 )
 from shared.tasks import end
@@ -45,11 +47,13 @@ SHORT_WAIT_MS: Final = 20
 _START_SECONDS: Final = 2.0
 _RETURN_SECONDS: Final = 0.5
 _FIRST_PAUSE: Final = 0.1
-_LONGEST_PAUSE: Final = 5.0
+_LONGEST_PAUSE: Final = 1.0
 _STEADY_SECONDS: Final = 10.0
 """After so long with Redis, its next loss is a new one, and its return is looked for at once."""
 _ANY: Final = ScopeKey("res:{check}:check")
 _TIDY_SECONDS: Final = 60.0
+_ALL_BACK_SECONDS: Final = _LONGEST_PAUSE + _RETURN_SECONDS
+"""So long after the first of the workers all the others are back as well."""
 _CLOSED: Final = Decision(
     False,
     refused="circuit-open",
@@ -59,34 +63,6 @@ _CLOSED: Final = Decision(
 )
 
 _log = structlog.get_logger(__name__)
-
-
-class SharedState(State, Protocol):
-    """The state in Redis. It waits for answers with our patience, and so gives up what we give up."""
-
-    async def ping(self, scope: ScopeKey) -> None:
-        """Return if the Redis that has `scope` answers on a second connection; however long that takes."""
-        ...
-
-    async def check(self) -> None:
-        """Return if Redis does all that is asked of it."""
-        ...
-
-    async def merge(self, scope: ScopeKey, ages_us: Sequence[int]) -> None:
-        """Enter permits into the shared log of their limit."""
-        ...
-
-    async def hang_up(self) -> None:
-        """Drop the connections; new ones are made when something is asked."""
-        ...
-
-
-class FallbackCounters(msgspec.Struct):
-    """`losses` is how often Redis was lost, `given_up` how many answers were not waited for any longer."""
-
-    losses: int = 0
-    given_up: int = 0
-    merged: int = 0
 
 
 class FallbackState:
@@ -128,10 +104,12 @@ class FallbackState:
         try:
             async with asyncio.timeout(_START_SECONDS):
                 await self._shared.check()
+                await self._hold_with_others()
         except TimeoutError:
             self._lose("it does not answer; see whether DIBOP_REDIS_URL is right", _ANY)
         except StateUnavailableError as error:
             self._lose(str(error), _ANY)
+        self._run(self._look_again())
         self._run(self._keep_tidy())
 
     async def stop(self) -> None:
@@ -204,7 +182,7 @@ class FallbackState:
         """What this worker's own share says against asking the shared state now; None where nothing does."""
         if self._on_loss.of(ask.scope) != "local":
             return None
-        held = self._local.wait(ask)
+        held = self._local.wait(ask, until=self._held_until)
         if held is None:
             return None
         if held.granted and held.wait_ms <= SHORT_WAIT_MS:
@@ -252,7 +230,7 @@ class FallbackState:
             await asyncio.sleep(self._pause)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         self._back_at = self._clock()
-        self._held_until = self._back_at + self._window
+        self._held_until = self._back_at + self._window + _ALL_BACK_SECONDS
         self._lost = None
         _log.warning("Redis is back: limits and circuits are shared again", merged=self.counters.merged)
         with contextlib.suppress(StateUnavailableError):
@@ -263,6 +241,7 @@ class FallbackState:
             async with asyncio.timeout(_RETURN_SECONDS):
                 await self._shared.ping(scope)
                 await self._shared.check()
+                await self._shared.lost(round((self._window + _ALL_BACK_SECONDS) * 1000))
             await self._merge()
         except GivenUpError:
             await self._shared.hang_up()  # the second connection is answered, and the first is not: it leads nowhere
@@ -282,6 +261,20 @@ class FallbackState:
         finally:
             for left in unshared:
                 self._local.put_back(left)
+
+    async def _hold_with_others(self) -> None:
+        """Where workers have lost Redis lately, hold to this one's share as well for as long as they do."""
+        left, now = await self._shared.lost() / 1000, self._clock()
+        if left and self._held_until <= now:
+            _log.warning("Others have gone without Redis: this worker begins with its share of limits", seconds=left)
+        self._held_until = max(self._held_until, now + left)
+
+    async def _look_again(self) -> None:
+        """One that was still without Redis when this worker started may have come back only then."""
+        await asyncio.sleep(_ALL_BACK_SECONDS)
+        if self._lost is None:
+            with contextlib.suppress(StateUnavailableError):
+                await self._hold_with_others()
 
     async def _keep_tidy(self) -> None:
         while True:

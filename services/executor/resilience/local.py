@@ -9,7 +9,7 @@ place before, and therefore grants nothing for a whole window.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil
+from math import ceil, inf
 from time import monotonic
 from typing import Final
 
@@ -111,23 +111,25 @@ class LocalState:
         leave = scope.breaker.leave(now) if ask.limits.threshold else "closed"
         if leave == "open":
             return _circuit_open(scope.breaker, now)
-        decision = self._permit(ask, scope, now)
+        due, limit = self._due(ask, scope, now, unknown_until=self._unknown_until)
+        decision = self._permit(ask, scope, now, due, limit, alone=True)
         if decision.granted and leave == "probe":
             scope.breaker.probed(now + (decision.wait_ms + ask.lease_ms) / 1000)
             return msgspec.structs.replace(decision, probe=True, failures=scope.breaker.failures)
         return decision
 
-    def wait(self, ask: Ask) -> Decision | None:
+    def wait(self, ask: Ask, *, until: float = inf) -> Decision | None:
         """A refusal or a wait that this worker's share or breaker imposes; None where it would grant at once.
 
-        A wait holds a place in the log, which `take_back` frees.
+        A wait holds a place in the log, which `take_back` frees. What was sent in this worker's place before it
+        started counts `until` then at most.
         """
         now = self._clock()
         scope = self._scope(ask.scope, ask.limits.rate, now)
         if ask.limits.threshold and scope.breaker.recovering(now):
             return _circuit_open(scope.breaker, now)
-        due, _ = self._due(ask, scope, now)
-        return self._permit(ask, scope, now, alone=False) if due > now else None
+        due, limit = self._due(ask, scope, now, unknown_until=min(self._unknown_until, until))
+        return self._permit(ask, scope, now, due, limit, alone=False) if due > now else None
 
     def grant(self, ask: Ask) -> Decision:
         """Grant whatever the limits say, and count it."""
@@ -190,8 +192,7 @@ class LocalState:
                 del self._scopes[prefix]
 
     # ---- permits ------------------------------------------------------------------------------
-    def _permit(self, ask: Ask, scope: _Scope, now: float, *, alone: bool = True) -> Decision:
-        due, limit = self._due(ask, scope, now)
+    def _permit(self, ask: Ask, scope: _Scope, now: float, due: float, limit: str, *, alone: bool) -> Decision:
         wait_ms = _milliseconds(due - now)
         if wait_ms > ask.max_wait_ms:
             return _rate_limited(ask, scope, limit, wait_ms)
@@ -199,7 +200,7 @@ class LocalState:
         self._note(ask, scope, at / 1_000_000, now, alone=alone)
         return Decision(granted=True, wait_ms=wait_ms, at=at, failures=scope.breaker.failures, local=True)
 
-    def _due(self, ask: Ask, scope: _Scope, now: float) -> tuple[float, str]:
+    def _due(self, ask: Ask, scope: _Scope, now: float, *, unknown_until: float) -> tuple[float, str]:
         """When the next permit is due, and which limit says so."""
         due, limit = now, ""
         if ask.limits.rate and scope.log.last > due:
@@ -210,7 +211,7 @@ class LocalState:
             if not rate:
                 continue
             log = self._scope(key, rate, now).log
-            earliest = max(self._unknown_until, log.earliest(self._share(rate)))
+            earliest = max(unknown_until, log.earliest(self._share(rate)))
             if earliest > due:
                 due, limit = earliest, key.suffix
         return due, limit

@@ -48,6 +48,7 @@ class Model:
     now: int
     circuits: dict[ScopeKey, Circuit] = field(default_factory=dict)
     permits: dict[ScopeKey, list[int]] = field(default_factory=dict)
+    lost_until: int = 0
 
     def acquire(self, ask: Ask, told: int = 0) -> Decision:
         """A permit, or a refusal that changes nothing. `told`: the epoch of successes that were not reported yet."""
@@ -131,6 +132,12 @@ class Model:
         if circuit.epoch:
             self._close(circuit)
         return None if was == "closed" else Change("closed", circuit.epoch)
+
+    def lost(self, hold_ms: int) -> int:
+        """For how many milliseconds it still counts that workers were without Redis; `hold_ms`: one was just now."""
+        if hold_ms:
+            self.lost_until = max(self.lost_until, self.now + hold_ms * _MILLISECOND)
+        return _milliseconds(max(self.lost_until - self.now, 0))
 
     def circuit(self, scope: ScopeKey) -> Circuit:
         return self.circuits.setdefault(scope, Circuit())

@@ -50,6 +50,7 @@ class Scripts(msgspec.Struct, frozen=True):
     report: Script
     merge: Script
     inspect: Script
+    lost: Script
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
@@ -77,7 +78,14 @@ def load_scripts(clock: str = _READ_TIME) -> Scripts:
         source = before + (folder / f"{name}.lua").read_text().replace(_READ_TIME, clock)
         return Script(name, source, sha1(source.encode(), usedforsecurity=False).hexdigest())
 
-    return Scripts(load("acquire"), load("confirm"), load("report"), load("merge", ""), load("inspect"))
+    return Scripts(
+        acquire=load("acquire"),
+        confirm=load("confirm"),
+        report=load("report"),
+        merge=load("merge", ""),
+        inspect=load("inspect"),
+        lost=load("lost", ""),
+    )
 
 
 def acquire_command(scripts: Scripts, timing: Timing, ask: Ask, told: int, others: Sequence[Ask] = ()) -> Command:
@@ -122,6 +130,11 @@ def inspect_command(scripts: Scripts, timing: Timing, scope: ScopeKey, logs: Seq
 def merge_command(scripts: Scripts, timing: Timing, scope: ScopeKey, ages_us: Sequence[int]) -> Command:
     """Enter permits that were due so long ago, in microseconds; negative where they are still to come."""
     return Command(scripts.merge, (f"{scope.prefix}:w",), (timing.window_ms * 1000, *ages_us))
+
+
+def lost_command(scripts: Scripts, scope: ScopeKey, hold_ms: int) -> Command:
+    """Ask whether workers have lost Redis lately; with `hold_ms`, say that one has, and for how long that counts."""
+    return Command(scripts.lost, (f"{scope.prefix}:lost",), (hold_ms * 1000,))
 
 
 def unpack(answer: bytes) -> Reply:
@@ -189,6 +202,11 @@ def read_change(reply: Reply, cause: str) -> Change | None:
     if change == 0:
         return None
     return Change("open", epoch, cause[:_MAX_CAUSE]) if change == 1 else Change("closed", epoch)
+
+
+def read_lost(reply: Reply) -> int:
+    """Milliseconds."""
+    return _milliseconds(reply[0])
 
 
 def read_standing(reply: Reply) -> Standing:

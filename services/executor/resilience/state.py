@@ -144,6 +144,13 @@ class RedisState:
         """
         await self._run(scripts.merge_command(self._scripts, self._timing, scope, ages_us))
 
+    async def lost(self, hold_ms: int = 0) -> int:
+        """For how many more milliseconds it counts that workers have gone without Redis.
+
+        With `hold_ms` it counts for so long at least: say so after going without it.
+        """
+        return scripts.read_lost(await self._run(scripts.lost_command(self._scripts, _CHECK.scope, hold_ms)))
+
     async def hang_up(self) -> None:
         """Drop the connections, and all answers that are still to come; the next question makes new ones."""
         await self._nodes.close()

@@ -5,7 +5,7 @@ Durations are whole milliseconds. Instants leave Redis only as tokens: `at` and 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -152,4 +152,28 @@ class State(Protocol):
 
     def report_later(self, ask: Ask, decision: Decision) -> None:
         """Say that an attempt succeeded, within 50 ms. Not for a probe, nor where `decision.failures` is above 0."""
+        ...
+
+
+class SharedState(State, Protocol):
+    """The state in Redis. It gives up an answer that whoever asks gives up."""
+
+    async def ping(self, scope: ScopeKey) -> None:
+        """Return if the Redis that has `scope` answers on a second connection; however long that takes."""
+        ...
+
+    async def check(self) -> None:
+        """Return if Redis does all that is asked of it."""
+        ...
+
+    async def merge(self, scope: ScopeKey, ages_us: Sequence[int]) -> None:
+        """Enter permits into the shared log of their limit."""
+        ...
+
+    async def lost(self, hold_ms: int = 0) -> int:
+        """For how many more milliseconds a loss counts; with `hold_ms` there was one, which counts for so long."""
+        ...
+
+    async def hang_up(self) -> None:
+        """Drop the connections; new ones are made when something is asked."""
         ...

@@ -43,10 +43,32 @@ PERMITS: dict[str, Write] = ANYWHERE | {
     "fractions": lambda client, key: client.rpush(key, "0.5"),
     "bytes": lambda client, key: client.rpush(key, b"\xff\x00\xfe"),
 }
+MARKS: dict[str, Write] = ANYWHERE | {
+    "a list": lambda client, key: client.rpush(key, "a", "b"),
+    "a word": lambda client, key: client.hset(key, mapping={"u": "soon"}),
+    "no number": lambda client, key: client.hset(key, mapping={"u": "nan"}),
+    "for ever": lambda client, key: client.hset(key, mapping={"u": 9 * 10**15}),
+    "bytes": lambda client, key: client.hset(key, mapping={"u": b"\xff\x00\xfe"}),
+}
 
 
 def repairs(logs: list[Any], key: str) -> int:
     return sum(entry["event"] == "scope_repaired" and key in entry["keys"] for entry in logs)
+
+
+@pytest.mark.parametrize("found", MARKS)
+async def test_the_mark_of_a_loss_repairs_itself_and_ends(workers: Workers, state: RedisState, found: str) -> None:
+    key = "res:{check}:check:lost"
+    await workers.redis.delete(key)
+    await MARKS[found](workers.redis, key)
+    with capture_logs() as logs:
+        assert await state.lost() == 0
+        assert await state.lost(5_000) == 5_000
+        await workers.time_passes(2_000)
+        assert (await state.lost(1_000), await state.lost()) == (3_000, 3_000)
+    assert await workers.redis.pttl(key) > 0
+    assert repairs(logs, key) == 1
+    await workers.redis.delete(key)
 
 
 @pytest.mark.parametrize("found", CIRCUITS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
@@ -64,14 +65,14 @@ async def client(own_redis: RedisServer) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 async def start(own_redis: RedisServer) -> AsyncIterator[Callable[..., Any]]:
-    """`await start()`: a worker that has been there for a window."""
+    """`await start()`: a worker that has been there for a window; `new=True`: one that has not."""
     async with AsyncExitStack() as stack:
 
-        async def make(**options: Any) -> Worker:
+        async def make(*, new: bool = False, **options: Any) -> Worker:
             worker = Worker(own_redis.url, **options)
             stack.push_async_callback(worker.stop)
             await worker.state.start()
-            await eventually(lambda: time.monotonic() > worker.born + WINDOW)
+            await eventually(lambda: new or time.monotonic() > worker.born + WINDOW)
             return worker
 
         yield make
@@ -112,6 +113,32 @@ async def test_a_redis_that_is_back_learns_what_was_granted_without_it(
     newcomer = Worker(own_redis.url)
     assert await newcomer.granted() == 0, "no burst"
     await newcomer.stop()
+
+
+@pytest.mark.case(52)
+async def test_what_one_that_was_killed_has_sent_alone_counts_for_those_that_start_in_its_place(
+    own_redis: RedisServer, start: Callable[..., Any]
+) -> None:
+    # given two workers without Redis that have used their shares, and one of them dies before it can enter them
+    one, killed = await start(), await start()
+    own_redis.kill()
+    assert (await one.granted(), await killed.granted()) == (5, 5)
+    sent = time.monotonic()
+    await killed.state.stop()
+    # when Redis is back, and another worker starts in the place of the dead one
+    own_redis.start()
+    await back(one)
+    newcomer = await start(new=True)
+    # then nothing more goes before what was sent alone has left the window, and after that it goes on
+    while time.monotonic() < sent + WINDOW - 0.1:
+        assert (await newcomer.granted(), await one.granted()) == (0, 0)
+        await asyncio.sleep(0.05)
+
+    async def sends() -> bool:
+        granted: int = await newcomer.granted()
+        return granted > 0
+
+    await eventually(sends, 10)
 
 
 @pytest.mark.case(53)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from services.executor.resilience import fallback
 from services.executor.resilience.fallback import LIMIT_TICKS, SUSPECT_TICKS, FallbackState
 from services.executor.resilience.local import LocalState
 from services.executor.resilience.on_loss import OnLoss
@@ -28,6 +29,8 @@ from services.executor.resilience.types import (
 from tests.support.polling import eventually
 
 WINDOW = 60.5
+LAST_BACK = 1.5
+"""Seconds after which all workers have found that Redis is back."""
 SCOPE = ScopeKey("res:{platform.weather}:acme.-")
 ASK = Ask(SCOPE, Limits(4, 3, 10_000), 0, 5_000)
 GRANTED = Decision(granted=True, epoch=7)
@@ -50,6 +53,8 @@ class SlowRedis:
     reports: list[tuple[Outcome, int]] = field(default_factory=list)
     told_later: int = 0
     hung_up: int = 0
+    marked: list[int] = field(default_factory=list)
+    left_ms: int = 0
 
     async def _say(self, answer: Any) -> Any:
         if self.broken:
@@ -98,6 +103,12 @@ class SlowRedis:
     async def merge(self, scope: ScopeKey, ages_us: Sequence[int]) -> None:
         await self._say(None)
         self.merged.append((scope, len(ages_us)))
+
+    async def lost(self, hold_ms: int = 0) -> int:
+        await self._say(None)
+        if hold_ms:
+            self.marked.append(hold_ms)
+        return max(self.left_ms, hold_ms)
 
     async def hang_up(self) -> None:
         self.hung_up += 1
@@ -243,8 +254,64 @@ async def test_for_one_window_more_its_own_share_holds_as_well(rig: Rig) -> None
     rig.clock[0] += WINDOW
     assert (await rig.state.confirm(PATIENT, place)).verdict == "void", "now the shared state is asked"
     assert await rig.state.acquire(PATIENT) == rig.redis.decision
+    rig.clock[0] += LAST_BACK
     for _ in range(9):
-        assert await rig.state.acquire(ASK) == rig.redis.decision, "the window is over"
+        assert await rig.state.acquire(ASK) == rig.redis.decision, "the window of the last that came back is over"
+
+
+@pytest.mark.case(52)
+async def test_whoever_comes_back_says_for_how_long_that_counts(rig: Rig) -> None:
+    await lose(rig)
+    await come_back(rig)
+    assert rig.redis.marked == [round((WINDOW + LAST_BACK) * 1000)]
+
+
+def newcomer(rig: Rig) -> FallbackState:
+    """A worker that starts now: it knows nothing of what was sent in its place."""
+    patience = Patience(suspect=SUSPECT_TICKS, limit=LIMIT_TICKS)
+    local = LocalState(lambda: 2, window=WINDOW, clock=lambda: rig.clock[0])
+    rig.redis.patience = patience
+    return FallbackState(rig.redis, local, patience, OnLoss(), window=WINDOW, clock=lambda: rig.clock[0])
+
+
+@pytest.mark.case(52)
+async def test_one_that_starts_while_a_loss_counts_sends_nothing_until_that_is_over(rig: Rig) -> None:
+    rig.redis.left_ms = 7_000
+    state = newcomer(rig)
+    await state.start()
+    refused = await state.acquire(ASK)
+    assert (refused.refused, refused.retry_after_ms, refused.local) == ("rate-limited", 7_000, False)
+    unlimited = Ask(SCOPE, Limits(0, 3, 10_000), 0, 5_000)
+    assert await state.acquire(unlimited) == rig.redis.decision
+    rig.clock[0] += 7
+    for _ in range(9):
+        assert await state.acquire(ASK) == rig.redis.decision
+    await state.stop()
+
+
+@pytest.mark.case(52)
+async def test_one_that_starts_before_the_last_came_back_hears_of_it_soon(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fallback, "_ALL_BACK_SECONDS", 0.05)
+    state = newcomer(rig)
+    await state.start()
+    assert await state.acquire(ASK) == rig.redis.decision
+    rig.redis.left_ms = 7_000
+
+    async def holds() -> bool:
+        return (await state.acquire(ASK)).refused == "rate-limited"
+
+    await eventually(holds)
+    await state.stop()
+
+
+async def test_one_that_starts_where_nothing_was_lost_is_held_by_the_shared_limits_alone(rig: Rig) -> None:
+    state = newcomer(rig)
+    await state.start()
+    for _ in range(9):
+        assert await state.acquire(ASK) == rig.redis.decision
+    await state.stop()
 
 
 async def test_a_connection_that_stays_silent_is_dropped_where_a_new_one_is_answered(rig: Rig) -> None:
