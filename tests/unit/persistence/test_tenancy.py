@@ -122,6 +122,26 @@ async def test_every_statement_of_a_database_is_looked_at() -> None:
         await database.close()
 
 
+async def test_what_is_compiled_already_is_looked_at_again_unless_it_passed() -> None:
+    """SQLAlchemy keeps what it compiled for a statement, with the mark or without it."""
+    database = Database.open("sqlite+aiosqlite://")
+
+    def everything() -> sa.Select[Any]:
+        return sa.select(ORDERS)
+
+    try:
+        async with database.engine.begin() as connection:
+            await connection.run_sync(METADATA.create_all)
+            for _ in range(2):
+                await connection.execute(across_tenants(everything()))
+                with pytest.raises(UnscopedStatementError):
+                    await connection.execute(everything())
+                for tenant in ("acme", "globex"):
+                    await connection.execute(everything().where(ORDERS.c.tenant == tenant))
+    finally:
+        await database.close()
+
+
 @pytest.mark.parametrize(
     ("metadata", "own"),
     [(registry.metadata, {"seal_keys"}), (publisher.metadata, set()), (outbox.metadata, {"outbox", "inbox"})],
