@@ -107,7 +107,9 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
     )
     if operation.sensitive:
         keep_out_too(*sensitive_texts(operation, request.parameters))
-    waits = call.waits if call.waits is not None else whole_schedule(operation.resilience, request.timeout)
+    waits = call.waits
+    if waits is None:
+        waits = whole_schedule(operation.resilience, request.timeout, renewable=target.tokens is not None)
     deadline, bearer = call.arrived + waits, None
     if target.tokens is not None:
         bearer = Bearer(ports.tokens, target.tokens, deadline=deadline, place=call.place)

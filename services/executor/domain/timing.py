@@ -13,6 +13,8 @@ from shared.contracts.execution import DEADLINE_HEADER, DEFAULT_DEADLINE_MS, MAX
 
 MIN_TIMEOUT: Final = 0.1
 MAX_TIMEOUT: Final = 300.0
+TOKEN_SECONDS: Final = 10.0
+"""What one token request may take."""
 _DEFAULT_DEADLINE: Final = DEFAULT_DEADLINE_MS / 1000
 
 
@@ -56,10 +58,14 @@ def check_timeout(timeout: float | None) -> None:
         )
 
 
-def whole_schedule(resilience: ResiliencePlan, timeout: float | None) -> float:
-    """What every attempt and every delay between them may take together, at most two minutes."""
+def whole_schedule(resilience: ResiliencePlan, timeout: float | None, *, renewable: bool = False) -> float:
+    """What every attempt and every delay between them may take together, at most two minutes.
+
+    With `renewable` credentials there is time for getting them twice, and for the attempt that follows.
+    """
     attempts = resilience.max_retries + 1
-    total = (timeout or resilience.timeout_seconds) * attempts
+    attempt = timeout or resilience.timeout_seconds
+    total = attempt * attempts + (attempt + 2 * TOKEN_SECONDS if renewable else 0.0)
     for repeat in range(1, attempts):
         if total >= _DEFAULT_DEADLINE:
             break

@@ -19,6 +19,7 @@ from authlib.deprecate import AuthlibDeprecationWarning  # type: ignore[import-u
 from services.executor.attempts import Sender
 from services.executor.domain.oauth import TokenClient
 from services.executor.domain.plan import OperationPlan, ResiliencePlan
+from services.executor.domain.timing import TOKEN_SECONDS
 from services.executor.oauth.answers import Granted, UnreadableError, read_answer
 from services.executor.oauth.transport import GuardedTransport
 from services.executor.resilience.scopes import token_hold
@@ -33,7 +34,7 @@ with warnings.catch_warnings():
 
 MAX_ANSWER_BYTES: Final = 256 * 1024
 RESILIENCE: Final = ResiliencePlan(
-    timeout_seconds=10.0,
+    timeout_seconds=TOKEN_SECONDS,
     max_retries=2,
     retry_delay_seconds=0.5,
     retry_backoff="exponential",

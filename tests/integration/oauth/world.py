@@ -180,7 +180,7 @@ class OAuthBus(Bus):
         auth: dict[str, Any] = {
             "auth_type": "oauth2",
             "grant_type": "client_credentials",
-            "token_url": f"{self.base_url}/token",
+            "token_url": None if "credential_schema" in changes else f"{self.base_url}/token",
             **changes,
         }
         if auth["grant_type"] == "authorization_code":

@@ -57,6 +57,11 @@ def test_without_a_deadline_the_whole_schedule_is_the_bound(
     assert whole_schedule(plan, timeout) == seconds
 
 
+def test_credentials_that_can_be_renewed_have_their_time_in_it() -> None:
+    assert whole_schedule(resilience(5), None, renewable=True) == 5 + 5 + 2 * 10
+    assert whole_schedule(resilience(60), None, renewable=True) == 120
+
+
 @pytest.mark.parametrize(
     ("timeout", "left", "limit", "shortened"),
     [(None, 100, 30, False), (None, 5, 5, True), (2, 5, 2, False), (None, 30, 30, False)],
