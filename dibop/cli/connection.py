@@ -64,7 +64,8 @@ def list_(
 ) -> None:
     """List your enterprise's connections and how they do. Of secrets at most the last four characters are shown.
 
-    A connection is degraded while a circuit of it is not closed, and unchecked until something was sent through it.
+    A connection is degraded while a circuit of it is not closed, auth_error while its token endpoint refuses it, and
+    unchecked until something was sent through it.
 
     Example: `dibop connection list openweathermap`
     """
