@@ -16,13 +16,17 @@ JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 
 
+def told(granted: Granted) -> tuple[str, float, str | None, str | None]:
+    return granted.access_token, granted.lifetime, granted.refresh_token, granted.scopes
+
+
 def answer(status: int = 200, **fields: Any) -> Granted:
     return read_answer(status, JSON, json.dumps(fields).encode())
 
 
 def test_a_proper_answer_is_read() -> None:
     granted = answer(access_token="a", token_type="Bearer", expires_in=60, refresh_token="r", scope="read write")
-    assert granted == Granted("a", 60.0, "r", "read write")
+    assert granted == Granted("a", 60.0, "r", "read write", stated=60.0)
 
 
 @pytest.mark.parametrize(
@@ -52,6 +56,13 @@ def test_a_lifetime_is_what_makes_sense(expires_in: Any, seconds: float) -> None
     assert lifetime(expires_in) == seconds
 
 
+@pytest.mark.parametrize(
+    ("expires_in", "stated"), [(10**9, 1e9), ("90", 90.0), (0, None), ("never", None), (None, None)]
+)
+def test_what_the_endpoint_states_is_kept_beside_what_is_used(expires_in: Any, stated: float | None) -> None:
+    assert answer(access_token="a", expires_in=expires_in).stated == stated
+
+
 @pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER", "BearerToken", "", None])
 def test_bearer_tokens_are_known_by_many_names(token_type: str | None) -> None:
     assert answer(access_token="a", token_type=token_type).access_token == "a"
@@ -72,9 +83,8 @@ def test_a_token_that_no_header_can_carry_is_none(token: Any) -> None:
 
 @pytest.mark.parametrize("content_type", [FORM, f"{FORM}; charset=utf-8", "text/plain"])
 def test_a_form_is_understood(content_type: str) -> None:
-    assert read_answer(200, content_type, b"access_token=a&expires_in=60&scope=read") == Granted(
-        "a", 60.0, None, "read"
-    )
+    granted = read_answer(200, content_type, b"access_token=a&expires_in=60&scope=read")
+    assert told(granted) == ("a", 60.0, None, "read")
 
 
 @pytest.mark.parametrize(
