@@ -122,7 +122,7 @@ class Executor:
             self.nc, ports, self._callers, max_in_flight=settings.max_in_flight, queue_size=settings.queue_size
         )
         await self._intake.start()
-        controls = Controls(ports.resolver, self._resilience.desk, self._audit, self._keys(self._resilience))
+        controls = self._controls(ports.resolver, self._resilience, self._audit)
         self._control = Control(self.nc, self._callers, controls)
         await self._control.start()
         if self._on_loaded is not None:
@@ -203,6 +203,11 @@ class Executor:
             tokens=self._oauth.tokens,
             max_reply_bytes=min(nc.max_payload, MAX_PAYLOAD_BYTES) - REPLY_RESERVE_BYTES,
         )
+
+    def _controls(self, resolver: Resolver, resilience: Resilience, audit: AuditTrail) -> Controls:
+        if self._oauth is None:
+            raise RuntimeError("the executor has no OAuth2 yet")
+        return Controls(resolver, resilience.desk, audit, self._oauth.exchanger, self._keys(resilience))
 
     def _keys(self, resilience: Resilience) -> Keys | None:
         if self._ring is None:

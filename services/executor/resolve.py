@@ -17,7 +17,7 @@ from services.executor.plans import Plans
 from services.executor.resilience.scopes import NO_OUTER_RATES, Hold, OuterRates, hold_of
 from shared.contracts import subjects
 from shared.contracts.errors import DibopError
-from shared.contracts.execution import DraftExecutionRequest
+from shared.contracts.execution import DraftExecutionRequest, SealedCredentials
 from shared.contracts.names import PLATFORM, did_you_mean, is_slug
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry
 
@@ -121,6 +121,17 @@ class Resolver:
         check_headers(ask)
         return await self._surely(ask, self._held)
 
+    async def connected(self, ask: Ask) -> Target:
+        """The target of a connection's requests, as the buckets have it now; not for the path of executions."""
+        check_headers(ask)
+        choice = self._choose(ask, await self._found(ask, _read))
+        plan = await self._plans.get(choice.version.digest)
+        return self._vault.target_of(plan, choice.version.digest, ask.enterprise, choice.connection)
+
+    async def drafted(self, owner: str, connector: str, digest: str, credentials: SealedCredentials | None) -> Target:
+        """The target of a draft's tests."""
+        return self._vault.test_target(await self._draft(connector, digest), owner, owner, credentials)
+
     async def resolve_draft(self, subject: str, draft: DraftExecutionRequest) -> Route:
         """The route of a draft's test, from the document and the credentials that the request carries."""
         ask = read_ask((subject, None, None))
@@ -130,18 +141,22 @@ class Resolver:
                 f"A draft of {draft.owner[:80]!r} cannot be tested for {ask.enterprise!r}. "
                 "Send it to its owner's subject.",
             )
-        plan = await self._plans.get(draft.digest)
-        if plan.slug != ask.connector:
-            raise DibopError(
-                "invalid-request",
-                f"The document {draft.digest} is of connector {plan.slug!r}, and the subject names "
-                f"{ask.connector[:80]!r}. Send it to the connector's own subject.",
-            )
+        plan = await self._draft(ask.connector, draft.digest)
         operation = _operation(plan, ask, DRAFT_VERSION)
         target = self._vault.test_target(plan, ask.enterprise, draft.owner, draft.credentials)
         session = draft.credentials.id if draft.credentials is not None else None
         scope = Scope(ask.enterprise, draft.owner, plan.slug, session, draft=True)
         return Route(DRAFT_VERSION, None, operation, target, hold_of(scope, operation, self._outer))
+
+    async def _draft(self, connector: str, digest: str) -> ConnectorPlan:
+        plan = await self._plans.get(digest)
+        if plan.slug != connector:
+            raise DibopError(
+                "invalid-request",
+                f"The document {digest} is of connector {plan.slug!r}, and the request names {connector[:80]!r}. "
+                "Send the digest of the connector's own draft.",
+            )
+        return plan
 
     async def _surely(self, ask: Ask, make: Callable[[Ask, Found], Awaitable[T]]) -> T:
         try:

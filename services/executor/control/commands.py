@@ -8,9 +8,16 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from services.executor.control import circuit, keys
+from services.executor.control import circuit, keys, oauth
 from services.executor.control.ports import Caller, Controls
-from shared.contracts.commands import ResealKeys, ResetCircuits, ShowCircuits, ShowKeys
+from shared.contracts.commands import (
+    ExchangeCode,
+    ExchangeTestCode,
+    ResealKeys,
+    ResetCircuits,
+    ShowCircuits,
+    ShowKeys,
+)
 from shared.contracts.errors import DibopError
 
 C = TypeVar("C", bound=BaseModel)
@@ -33,6 +40,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "circuit.reset": _command(ResetCircuits, circuit.reset),
     "keys.show": _command(ShowKeys, keys.show),
     "keys.reseal": _command(ResealKeys, keys.reseal),
+    "oauth.exchange": _command(ExchangeCode, oauth.exchange),
+    "oauth.exchange-test": _command(ExchangeTestCode, oauth.exchange_test),
 }
 
 

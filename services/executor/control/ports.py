@@ -6,6 +6,7 @@ import msgspec
 
 from services.executor.audit import AuditTrail
 from services.executor.fleet import FleetKeys
+from services.executor.oauth.exchange import Exchanger
 from services.executor.resealing import Resealer
 from services.executor.resilience.circuits import CircuitDesk
 from services.executor.resolve import Resolver
@@ -33,4 +34,5 @@ class Controls(msgspec.Struct, frozen=True):
     resolver: Resolver
     desk: CircuitDesk
     audit: AuditTrail
+    exchanger: Exchanger
     keys: Keys | None = None

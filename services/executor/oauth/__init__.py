@@ -11,10 +11,14 @@ How the parts fit, from a request inwards:
 - `grants.TokenGrants`: what the flight does with the lock. client_credentials, or a refresh token from
   `refresh_tokens.StoredRefreshTokens`: read from the connection's entry, its successor stored by the registry's
   `connection.store-token`, compare-and-set on the generation, before anybody uses the new access token. Those of test
-  sessions come with the test's credentials (`TokenClient.given`) and live on in Redis (`session_tokens`).
+  sessions come with the test's credentials (`TokenClient.given`) and live on in Redis (`session_tokens`). Where an
+  endpoint gave no refresh token, the access token itself is stored in its place (`grants.LoneToken`), so that losing
+  Redis does not lose the authorization.
 - `requests.TokenRequests`: the token requests themselves (`client_credentials`, `refresh`, `exchange` of a code):
   Authlib on `transport.GuardedTransport`, which sends by a `Sender` with limits of its own.
 - `answers.read_answer`: what the endpoint's answer grants; RefusedError, or UnreadableError where it may pass.
+- `exchange.Exchanger`: an authorization code becomes the tokens of a connection or of a test session; the control
+  commands `oauth.exchange` and `oauth.exchange-test` are carried out by it.
 - `assembly.OAuth` puts one of each together.
 
 A token is known by the generation of the refresh token that was stored when it was made: one that is older than what

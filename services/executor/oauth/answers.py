@@ -12,6 +12,9 @@ import msgspec
 from services.executor.domain.oauth import DEFAULT_LIFETIME, MAX_LIFETIME
 from shared.security.redaction import hide
 
+ENDED: Final = "authorization_ended"
+"""The `error` of a RefusedError for which no endpoint was asked: an access token that cannot be renewed has expired."""
+
 _MOST_TOKEN: Final = 16_384
 _MOST_SCOPES: Final = 4096
 _MOST_ERROR: Final = 64
@@ -24,12 +27,16 @@ _REFUSING_STATUSES: Final = frozenset({400, 401, 403})
 
 
 class Granted(msgspec.Struct, frozen=True):
-    """What was granted. `lifetime` is in seconds; `scopes` is what the endpoint says, None where it does not."""
+    """What was granted. `lifetime` is how long the token is used, in seconds, and `stated` how long it lives.
+
+    `stated` and `scopes` are what the endpoint says, None where it says nothing that makes sense.
+    """
 
     access_token: str
     lifetime: float
     refresh_token: str | None = None
     scopes: str | None = None
+    stated: float | None = None
 
     def __repr__(self) -> str:
         """Tell no secret."""
@@ -71,18 +78,27 @@ def read_answer(status: int, content_type: str, body: bytes, *, secrets: tuple[s
     token = _token(fields.get("access_token"))
     if token is None:
         raise UnreadableError("gave no access_token that a header can carry")
-    return Granted(token, lifetime(fields.get("expires_in")), _token(fields.get("refresh_token")), _scopes(fields))
+    expires_in = fields.get("expires_in")
+    return Granted(
+        token, lifetime(expires_in), _token(fields.get("refresh_token")), _scopes(fields), stated_lifetime(expires_in)
+    )
 
 
 def lifetime(expires_in: Any) -> float:
-    """Seconds that a token lives, from `expires_in`: a number, or text with one. Else what is the default here."""
+    """Seconds that a token is used, from `expires_in`. Without any that make sense, what is the default here."""
+    stated = stated_lifetime(expires_in)
+    return DEFAULT_LIFETIME if stated is None else min(stated, MAX_LIFETIME)
+
+
+def stated_lifetime(expires_in: Any) -> float | None:
+    """Seconds that a token lives: a number, or text with one; None for what makes no sense."""
     try:
         seconds = float(expires_in) if isinstance(expires_in, int | float | str) else math.nan
     except (ValueError, OverflowError):
-        return DEFAULT_LIFETIME
+        return None
     if isinstance(expires_in, bool) or not seconds > 0 or math.isinf(seconds):
-        return DEFAULT_LIFETIME
-    return min(seconds, MAX_LIFETIME)
+        return None
+    return seconds
 
 
 def _fields(content_type: str, body: bytes) -> Mapping[str, Any] | None:

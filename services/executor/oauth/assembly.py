@@ -10,6 +10,7 @@ from nats.aio.client import Client
 from services.executor.attempts import Sender
 from services.executor.keys import Ring
 from services.executor.oauth.counters import OAuthCounters
+from services.executor.oauth.exchange import Exchanger
 from services.executor.oauth.grants import TokenGrants
 from services.executor.oauth.refresh_tokens import Entries, StoredRefreshTokens
 from services.executor.oauth.requests import MAX_ANSWER_BYTES, TokenRequests
@@ -47,9 +48,11 @@ class OAuth:
             resilience.health,
             self.counters,
         )
+        self.exchanger = Exchanger(ring, self.requests, self.refresh_tokens, self.tokens, self.counters)
 
     async def stop(self, seconds: float) -> None:
         """Let what is under way come to its end within `seconds`."""
+        await self.exchanger.stop(seconds)
         await self.tokens.stop(seconds)
 
     def status(self) -> dict[str, Any]:

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from time import monotonic
+from time import monotonic, time
 from typing import Final, Protocol
 
 import msgspec
 
-from services.executor.domain.oauth import ACCESS_TOKEN, DEFAULT_LIFETIME, REFRESH_TOKEN, TokenClient
+from services.executor.domain.oauth import ACCESS_TOKEN, DEFAULT_LIFETIME, MAX_LIFETIME, REFRESH_TOKEN, TokenClient
 from services.executor.domain.timing import deadline_passed
-from services.executor.oauth.answers import Granted, RefusedError
+from services.executor.oauth.answers import ENDED, Granted, RefusedError
 from services.executor.oauth.counters import OAuthCounters
 from services.executor.oauth.requests import TokenRequests
 from shared.contracts.errors import DibopError
+from shared.contracts.execution import DEFAULT_CONNECTION
 
 CLAIM_SECONDS: Final = 45.0
 """How long a claimed refresh token is left alone."""
@@ -43,14 +44,38 @@ class RefreshToken(msgspec.Struct, frozen=True):
         return f"RefreshToken({self.generation})"
 
 
+class LoneToken(msgspec.Struct, frozen=True):
+    """An access token that was stored, since its endpoint gave no refresh token with it. It cannot be renewed.
+
+    `until`, in seconds of the system's clock, is its end; None where the endpoint stated none.
+    """
+
+    value: str
+    generation: int
+    until: float | None
+
+    def __repr__(self) -> str:
+        """Tell no secret."""
+        return f"LoneToken({self.generation})"
+
+    def granted(self) -> Granted:
+        """The token with what is left of its life; RefusedError where nothing is."""
+        if self.until is None:
+            return Granted(self.value, DEFAULT_LIFETIME)
+        left = self.until - time()
+        if left <= 0:
+            raise RefusedError(ENDED, "its access token has expired, and no refresh token came with it")
+        return Granted(self.value, min(left, MAX_LIFETIME), stated=left)
+
+
 class SupersededError(Exception):
     """Another refresh token was stored since the one that was used."""
 
 
 class RefreshTokens(Protocol):
-    """Where refresh tokens are stored, for connections and for test sessions."""
+    """Where what an authorization has brought is stored, for connections and for test sessions."""
 
-    async def latest(self, client: TokenClient) -> RefreshToken | None:
+    async def latest(self, client: TokenClient) -> RefreshToken | LoneToken | None:
         """The token that is stored now."""
         ...
 
@@ -85,6 +110,8 @@ class TokenGrants:
             return Granted(client.given[ACCESS_TOKEN], DEFAULT_LIFETIME), 0
         for _ in range(_MOST_SUPERSEDED):
             known = await self._at_rest(client, deadline)
+            if isinstance(known, LoneToken):
+                return known.granted(), known.generation
             try:
                 return await (self._claimed if alone else self._refreshed)(client, known, deadline)
             except RefusedError:
@@ -100,11 +127,11 @@ class TokenGrants:
             outcome="not_sent",
         )
 
-    async def _at_rest(self, client: TokenClient, deadline: float) -> RefreshToken:
+    async def _at_rest(self, client: TokenClient, deadline: float) -> RefreshToken | LoneToken:
         """The token that is stored, once nobody has a claim to it."""
         first, since = await self._refresh_tokens.latest(client), monotonic()
         known = first
-        while known is not None and known.claimed and known == first and monotonic() < since + CLAIM_SECONDS:
+        while _is_claimed(known) and known == first and monotonic() < since + CLAIM_SECONDS:
             if monotonic() >= deadline:
                 raise deadline_passed()
             await asyncio.sleep(_LOOK_SECONDS)
@@ -141,10 +168,25 @@ class TokenGrants:
         return await self._requests.refresh(client, value, deadline=deadline)
 
 
+def _is_claimed(known: RefreshToken | LoneToken | None) -> bool:
+    return isinstance(known, RefreshToken) and known.claimed
+
+
 def _not_authorized(client: TokenClient) -> DibopError:
+    scope = client.scope
+    if scope.draft:
+        detail = (
+            f"The test of connector {scope.connector!r} has no authorization. Run "
+            f"'dibop connector test {scope.connector} --authorize'."
+        )
+    else:
+        name = "" if scope.name in {"", DEFAULT_CONNECTION} else f" --name {scope.name}"
+        detail = (
+            f"The connection to connector {scope.connector!r} is not authorized yet. Run "
+            f"'dibop connection authorize {scope.connector}{name}', then repeat the request."
+        )
     return DibopError(
         "credentials-rejected",
-        f"The connection to connector {client.scope.connector!r} is not authorized yet. Run "
-        f"'dibop connection authorize {client.scope.connector}', then repeat the request.",
+        detail,
         outcome="not_sent",
     )

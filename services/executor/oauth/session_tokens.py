@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from services.executor.domain.oauth import REFRESH_TOKEN, TokenClient
-from services.executor.oauth.grants import RefreshToken, RefreshTokens, SupersededError
+from services.executor.oauth.grants import LoneToken, RefreshToken, SupersededError
+from services.executor.oauth.refresh_tokens import StoredRefreshTokens
 from services.executor.oauth.shared import SharedTokens
 from services.executor.resilience.types import StateUnavailableError
 from shared.contracts.errors import DibopError
@@ -17,11 +18,20 @@ SESSION_SECONDS: Final = 8 * 3600
 class RefreshTokensByScope:
     """`RefreshTokens` of connections where they are stored for good, and of test sessions where they are not."""
 
-    def __init__(self, stored: RefreshTokens, shared: SharedTokens) -> None:
+    def __init__(self, stored: StoredRefreshTokens, shared: SharedTokens) -> None:
         self._stored = stored
         self._shared = shared
 
-    async def latest(self, client: TokenClient) -> RefreshToken | None:
+    async def generation(self, client: TokenClient) -> int:
+        """The generation of what is stored now; 0 for nothing."""
+        if not client.scope.draft:
+            return await self._stored.generation(client)
+        try:
+            return (await self._shared.session_token(client))[0]
+        except StateUnavailableError as error:
+            raise _needs_redis(error) from error
+
+    async def latest(self, client: TokenClient) -> RefreshToken | LoneToken | None:
         if not client.scope.draft:
             return await self._stored.latest(client)
         try:

@@ -20,7 +20,7 @@ import structlog
 from services.executor.domain.oauth import AccessToken, TokenClient, spans
 from services.executor.domain.scope import Scope
 from services.executor.domain.timing import deadline_passed
-from services.executor.oauth.answers import Granted, RefusedError
+from services.executor.oauth.answers import ENDED, Granted, RefusedError
 from services.executor.oauth.counters import OAuthCounters
 from services.executor.oauth.shared import LEASE_MS, Found, Lock, Refusal, SharedTokens
 from services.executor.resilience.types import StateUnavailableError
@@ -312,6 +312,12 @@ def _token(client: TokenClient, granted: Granted, generation: int, asked: float)
 
 def refused_error(client: TokenClient, refusal: Refusal) -> DibopError:
     """The error of requests whose connection is refused by its token endpoint."""
+    if refusal.error == ENDED:
+        return DibopError(
+            "credentials-rejected",
+            f"The connection's authorization has ended: {refusal.description}. Authorize the connection again.",
+            outcome="not_sent",
+        )
     said = f"{refusal.error}: {refusal.description}" if refusal.description else refusal.error
     mend = (
         "Authorize the connection again, or rotate its credentials."

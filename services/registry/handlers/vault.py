@@ -152,7 +152,7 @@ async def _store_token(work: Work, caller: Caller, key: ConnectionKey, command: 
     if stored is None:
         raise _changed(record, "its token was stored")
     if present is None:
-        await _record(work, caller, record, "connection.authorize", scopes=token.scopes)
+        await _record(work, caller, record, "connection.store-token", scopes=token.scopes)
     return stored
 
 

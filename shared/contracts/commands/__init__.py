@@ -76,7 +76,7 @@ from shared.contracts.commands.keys import (
     ShowKeys,
     WorkerKeys,
 )
-from shared.contracts.commands.oauth import CodeExchanged, ExchangeCode
+from shared.contracts.commands.oauth import CodeExchanged, ExchangeCode, ExchangeTestCode, TestCodeExchanged
 from shared.contracts.commands.publishing import (
     DRAFT,
     BumpName,
@@ -153,6 +153,7 @@ __all__ = [
     "DraftSaved",
     "DraftSummary",
     "ExchangeCode",
+    "ExchangeTestCode",
     "FetchTestCredentials",
     "GetDraft",
     "GetVersion",
@@ -199,6 +200,7 @@ __all__ = [
     "StagedDraft",
     "StoreToken",
     "TemplateProblem",
+    "TestCodeExchanged",
     "TestCredentials",
     "TestCredentialsDeleted",
     "TestCredentialsList",

@@ -2,30 +2,65 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
 
-from shared.contracts.commands.base import Message, Slug, Token
-from shared.contracts.commands.connections import KeyId, SealedValue
+from pydantic import StringConstraints
+
+from shared.contracts.commands.base import Digest, Message, Slug, Token
+from shared.contracts.commands.circuits import AuditState
+from shared.contracts.commands.connections import KeyId, SealedValue, Uuid
+from shared.contracts.commands.testing import TestCredentials
+
+RedirectUri = Annotated[str, StringConstraints(pattern=r"^https?://[\x21-\x22\x24-\x7e]{1,2040}$")]
+"""Without a fragment."""
 
 
 class ExchangeCode(Message):
-    """`oauth.exchange`, to executors: exchange an authorization code for the connection's tokens.
+    """`oauth.exchange`, to executors: exchange an authorization code for the tokens of the connection `id`.
 
     `sealed` is the JSON `{"code", "verifier"}`, sealed for the use `token` and the field `authorization_code`.
-    `redirect_uri` is the exact one of the authorization request; `iss` is what the callback brought (RFC 9207).
+    `redirect_uri` is the exact one of the authorization request.
     """
 
     connector: Slug
     connection: Token = "default"
-    redirect_uri: str = Field(min_length=1, max_length=2048)
+    id: Uuid
+    redirect_uri: RedirectUri
     kid: KeyId
     sealed: SealedValue
-    iss: str | None = Field(None, max_length=2048)
 
 
 class CodeExchanged(Message):
-    """The stored token's generation, 0 where the server gave no refresh token; what was granted, and for how long."""
+    """What was granted. `generation` is that of the stored token.
+
+    Where the authorization is not `refreshable` it ends at `expires_at`, or when the external system ends it.
+    """
 
     generation: int
-    scopes: str = ""
-    expires_in: int | None = None
+    scopes: str
+    refreshable: bool
+    expires_at: str | None
+    audit: AuditState
+
+
+class ExchangeTestCode(Message):
+    """`oauth.exchange-test`, to executors: the same for a test session, which `credentials` are sealed for.
+
+    `digest` is the staged draft's.
+    """
+
+    connector: Slug
+    digest: Digest
+    credentials: TestCredentials
+    redirect_uri: RedirectUri
+    kid: KeyId
+    sealed: SealedValue
+
+
+class TestCodeExchanged(Message):
+    """The session's credentials with what was granted among them, all sealed to the executors' present key."""
+
+    credentials: TestCredentials
+    scopes: str
+    refreshable: bool
+    expires_at: str | None

@@ -146,7 +146,7 @@ async def test_a_token_is_stored_where_nobody_has_stored_one_since(
     shown = await people.viewer.ask("connection.show", SHOW, Connection)
     assert shown.token is not None
     assert (shown.token.generation, shown.token.scopes) == (1, "read")
-    assert "connection.authorize" in [entry.action for entry in await people.admin.audit(noun="connection")]
+    assert "connection.store-token" in [entry.action for entry in await people.admin.audit(noun="connection")]
 
 
 async def test_of_writers_at_once_one_stores_its_token(executor: Person, made: Connection) -> None:
