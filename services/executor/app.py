@@ -207,12 +207,14 @@ class Executor:
     def _controls(self, resolver: Resolver, resilience: Resilience, audit: AuditTrail) -> Controls:
         if self._oauth is None:
             raise RuntimeError("the executor has no OAuth2 yet")
-        return Controls(resolver, resilience.desk, audit, self._oauth.exchanger, self._keys(resilience))
+        registry = RegistryClient(self.nc, self._settings.service_token_file)
+        return Controls(
+            resolver, resilience.desk, audit, self._oauth.exchanger, registry, self._keys(resilience, registry)
+        )
 
-    def _keys(self, resilience: Resilience) -> Keys | None:
+    def _keys(self, resilience: Resilience, registry: RegistryClient) -> Keys | None:
         if self._ring is None:
             return None
-        registry = RegistryClient(self.nc, self._settings.service_token_file)
         return Keys(
             FleetKeys(self.nc, lambda: resilience.workers),
             Resealer(self._ring, self._mirrors[1], registry, OlderTokens(self._settings.redis_url)),

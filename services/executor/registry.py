@@ -1,4 +1,4 @@
-"""The registry, asked with the executors' own token: it stores what only they can seal."""
+"""The registry, asked with the executors' own token, since it stores what only they can seal; or with a person's."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from nats.aio.client import Client
 from pydantic import BaseModel
 
 from shared.contracts import subjects
-from shared.contracts.commands import ConnectionResealed, ResealConnection, StoreToken, TokenStored
+from shared.contracts.commands import (
+    ConnectionResealed,
+    ResealConnection,
+    StagedDraft,
+    StageDraft,
+    StoreToken,
+    TokenStored,
+)
 from shared.contracts.errors import DibopError
 from shared.messaging import client
 
@@ -19,7 +26,7 @@ ANSWER_SECONDS: Final = 10.0
 
 
 class RegistryClient:
-    """Commands of the registry that executors alone may send. The token is read anew each time: it may be renewed."""
+    """The executors' own token is read anew each time: it may be renewed."""
 
     def __init__(self, nc: Client, token_file: Path | None) -> None:
         self._nc = nc
@@ -36,6 +43,18 @@ class RegistryClient:
     ) -> ConnectionResealed:
         """Replace ciphertexts; `conflict` where the connection has changed since `command.generation`."""
         return await self._ask(enterprise, "reseal", command, ConnectionResealed, request_id=request_id)
+
+    async def stage_draft(self, owner: str, slug: str, *, token: str, request_id: str | None = None) -> StagedDraft:
+        """Have a draft put where executors read it, in the name of the person whose `token` this is."""
+        return await client.command(
+            self._nc,
+            subjects.registry(owner, "draft", "stage"),
+            StageDraft(slug=slug),
+            StagedDraft,
+            timeout=ANSWER_SECONDS,
+            token=token,
+            request_id=request_id,
+        )
 
     async def _ask(
         self,

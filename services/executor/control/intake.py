@@ -86,8 +86,9 @@ class Control:
                 "overloaded", f"This worker has {_AT_ONCE} operators' commands already. Repeat in a moment."
             )
         address = parse(message.subject)
-        principal = await self._callers.principal((message.headers or {}).get(AUTHORIZATION_HEADER))
-        caller = Caller(principal, address.enterprise, request_id)
+        authorization = (message.headers or {}).get(AUTHORIZATION_HEADER)
+        principal = await self._callers.principal(authorization)
+        caller = Caller(principal, address.enterprise, request_id, (authorization or "").partition(" ")[2])
         command = command_of(address.first, address.second)
         body = read_body(message.data, command.model, max_bytes=MAX_REQUEST_BYTES)
         return await command.handle(caller, body, self._controls)

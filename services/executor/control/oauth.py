@@ -48,7 +48,10 @@ async def exchange_test(caller: Caller, command: ExchangeTestCode, controls: Con
     """Exchange a code for the tokens of a test session: they go back sealed, to be sent with the test."""
     authorise(caller.principal, Action.TEST_DRAFT, caller.enterprise)
     given = SealedCredentials(**command.credentials.model_dump())
-    target = await controls.resolver.drafted(caller.enterprise, command.connector, command.digest, given)
+    staged = await controls.registry.stage_draft(
+        caller.enterprise, command.connector, token=caller.token, request_id=caller.request_id
+    )
+    target = await controls.resolver.drafted(caller.enterprise, command.connector, staged.digest, given)
     client = _client(command.connector, target)
     authorized = await _exchange(target, client, command, controls)
     resealed = controls.exchanger.with_tokens(client, given, authorized.tokens)

@@ -7,6 +7,7 @@ import msgspec
 from services.executor.audit import AuditTrail
 from services.executor.fleet import FleetKeys
 from services.executor.oauth.exchange import Exchanger
+from services.executor.registry import RegistryClient
 from services.executor.resealing import Resealer
 from services.executor.resilience.circuits import CircuitDesk
 from services.executor.resolve import Resolver
@@ -14,11 +15,16 @@ from shared.security.principals import Principal
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who commands, for which enterprise (the subject's), in which request."""
+    """Who commands, for which enterprise (the subject's), in which request; `token` is their own, and verified."""
 
     principal: Principal
     enterprise: str
     request_id: str
+    token: str
+
+    def __repr__(self) -> str:
+        """Tell no secret."""
+        return f"Caller({self.principal.subject})"
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -35,4 +41,5 @@ class Controls(msgspec.Struct, frozen=True):
     desk: CircuitDesk
     audit: AuditTrail
     exchanger: Exchanger
+    registry: RegistryClient
     keys: Keys | None = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from shared.contracts.commands.base import Digest, Message, Slug, Token
+from shared.contracts.commands.base import Message, Slug, Token
 from shared.contracts.commands.circuits import AuditState
 from shared.contracts.commands.connections import KeyId, SealedValue, Uuid
 from shared.contracts.commands.testing import TestCredentials
@@ -44,13 +44,12 @@ class CodeExchanged(Message):
 
 
 class ExchangeTestCode(Message):
-    """`oauth.exchange-test`, to executors: the same for a test session, which `credentials` are sealed for.
+    """`oauth.exchange-test`, to executors: the same for a test session of a draft, which `credentials` are sealed for.
 
-    `digest` is the staged draft's.
+    The executor has the registry stage the draft in the name of the caller, whose token goes along.
     """
 
     connector: Slug
-    digest: Digest
     credentials: TestCredentials
     redirect_uri: RedirectUri
     kid: KeyId

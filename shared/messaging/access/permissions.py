@@ -176,6 +176,9 @@ EXECUTOR: Final = _service(
             ),
         ),
         Grant(
+            "find the draft whose test a person authorizes, with that person's token", ("registry.v1.*.draft.stage",)
+        ),
+        Grant(
             "count the other executors, and ask for their sealing keys",
             ("$SRV.PING.dibop-executor", "$SRV.INFO.dibop-executor"),
         ),

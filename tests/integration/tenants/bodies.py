@@ -29,6 +29,10 @@ def _given(t: Things) -> Body:
     }
 
 
+def _code(t: Things) -> Body:
+    return {"connector": t.slug, "redirect_uri": "http://127.0.0.1:1/callback", "kid": t.kid, "sealed": _SEALED}
+
+
 def _entry(t: Things) -> Body:
     return {
         "id": t.publication_id,
@@ -128,6 +132,16 @@ EXECUTOR: Final[Mapping[str, Bodies]] = {
     "circuit.reset": lambda t: [{"connector": t.slug}, {"connector": t.slug, "connection": t.connection}],
     "keys.show": lambda _: [{}],
     "keys.reseal": lambda t: [{"kid": t.kid}],
+    "oauth.exchange": lambda t: [
+        {"connection": t.connection, "id": t.connection_id, **_code(t)},
+        {"id": t.connection_id, **_code(t)},
+    ],
+    "oauth.exchange-test": lambda t: [
+        {
+            "credentials": {"id": t.session_id, "origin": "https://api.example.com:443", "kid": t.kid},
+            **_code(t),
+        }
+    ],
 }
 
 BODIES: Final[Mapping[str, Mapping[str, Bodies]]] = {
