@@ -166,7 +166,7 @@ class Histories(RuleBasedStateMachine):
         reply = self.redis.run(scripts.reset_command(_SCRIPTS, _TIMING, key))
         assert scripts.read_change(reply, "") == self.model.reset(key)
 
-    @rule(hold=st.sampled_from([0, 0, 1, 1_500, 60_500]))
+    @rule(hold=st.sampled_from([0, 0, 60_500, 90_000]))
     def lost(self, hold: int) -> None:
         reply = self.redis.run(scripts.lost_command(_SCRIPTS, self.further[0], hold))
         assert scripts.read_lost(reply) == self.model.lost(hold)

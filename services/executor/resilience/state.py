@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 import structlog
@@ -92,14 +92,14 @@ class RedisState:
         if isinstance(answer, ResponseError):
             raise unavailable(str(answer))
 
-    def acquire(self, ask: Ask) -> Awaitable[Decision]:
+    async def acquire(self, ask: Ask) -> Decision:
         """See `State.acquire`. Those who ask for the same in one turn of the loop are answered by one call."""
         decision: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         if not self._together:
             asyncio.get_running_loop().call_soon(self._ask_together)
         alike = (ask.scope, ask.limits, ask.outer, ask.lease_ms)
         self._together.setdefault(alike, []).append((ask, decision))
-        return self._wait(decision)
+        return cast("Decision", await self._wait(decision))
 
     async def confirm(self, ask: Ask, decision: Decision) -> Confirmation:
         """See `State.confirm`."""

@@ -5,7 +5,7 @@ Durations are whole milliseconds. Instants leave Redis only as tokens: `at` and 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from typing import Literal, Protocol
 
 import msgspec
@@ -136,7 +136,7 @@ class StateUnavailableError(Exception):
 class State(Protocol):
     """Limits and circuits. Every method but `report_later` raises StateUnavailableError when Redis does not do it."""
 
-    def acquire(self, ask: Ask) -> Awaitable[Decision]:
+    async def acquire(self, ask: Ask) -> Decision:
         """Ask for leave to send one attempt. A probe that wants another permit reports `neutral` first."""
         ...
 
