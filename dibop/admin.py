@@ -16,6 +16,7 @@ from shared.contracts.names import PLATFORM
 _RUN_SECONDS: Final = 600.0
 """A test run executes operations one after the other; each is bounded by its own timeout."""
 _PUBLISH_SECONDS: Final = 60.0
+_EXCHANGE_SECONDS: Final = 60.0
 _PAGE: Final = 1000
 
 
@@ -149,6 +150,19 @@ class Executors:
     async def reset_circuits(self, command: c.ResetCircuits) -> c.CircuitsReset:
         """Close circuits and end cooldowns; an audit entry says who did."""
         return await self._client.command("executor", self.enterprise, "circuit", "reset", command, c.CircuitsReset)
+
+    async def exchange_code(self, command: c.ExchangeCode) -> c.CodeExchanged:
+        """Have an executor exchange an authorization code for the connection's tokens."""
+        return await self._client.command(
+            "executor", self.enterprise, "oauth", "exchange", command, c.CodeExchanged, timeout=_EXCHANGE_SECONDS
+        )
+
+    async def exchange_test_code(self, command: c.ExchangeTestCode) -> c.TestCodeExchanged:
+        """The same for a test session of a draft; its credentials come back with the tokens, sealed."""
+        return await self._client.command(
+            "executor", self.enterprise, "oauth", "exchange-test", command, c.TestCodeExchanged,
+            timeout=_EXCHANGE_SECONDS,
+        )  # fmt: skip
 
     async def keys(self) -> c.KeysShown:
         """The sealing keys of every worker; for `platform` alone."""

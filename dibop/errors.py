@@ -17,6 +17,7 @@ DibopError                   everything below; has code, detail, errors, retryab
 │   ├── BrokenReplyError     broken-reply: the answer is not what the contract says
 │   ├── LocalStackError      stack-failed: the local stack cannot start, run or stop as asked
 │   ├── NatsKeysError        nats-keys: NATS users cannot be made
+│   ├── AuthorizationError   not-authorized: an external system's authorization did not come about
 │   └── SealingKeysError     sealing-keys: key files that cannot be used, or that executors have not read yet
 └── UpstreamStatusError      upstream-status: raised by `Execution.raise_for_status()` alone
 """
@@ -202,6 +203,16 @@ class SealingKeysError(LocalError):
     )
 
 
+class AuthorizationError(LocalError):
+    local_code = "not-authorized"
+    local_kind = ErrorKind(
+        403,
+        "The authorization did not come about",
+        "Consent was refused or took too long, or the authorization server sent something else than a code.",
+        "Read the detail, then run the command again.",
+    )
+
+
 class NatsKeysError(LocalError):
     local_code = "nats-keys"
     local_kind = ErrorKind(
@@ -230,6 +241,7 @@ class UpstreamStatusError(LocalError):
 
 __all__ = [
     "BY_CODE",
+    "AuthorizationError",
     "BrokenReplyError",
     "BusUnreachableError",
     "BusyError",

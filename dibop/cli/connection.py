@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dibop.cli import options, output, runner
+from dibop.cli import authorize, options, output, runner
 
 if TYPE_CHECKING:
     from dibop.client import Client
     from shared.contracts.commands import Connection, ConnectionDeleted
 
 app = typer.Typer(help="Connect your enterprise to connectors.", no_args_is_help=True)
+app.command()(authorize.authorize)
 
 Slug = Annotated[str, typer.Argument(help="The connector's slug.", metavar="SLUG")]
 Name = Annotated[str, typer.Option("--name", help="The connection's name within the connector.")]
@@ -38,7 +39,7 @@ def create(
     `pass show weather | dibop connection create openweathermap --name backup --credentials-file -`
     """
 
-    async def work(client: Client) -> Connection:
+    async def work(client: Client) -> tuple[Connection, bool]:
         from dibop.admin import Registry
         from dibop.cli import credentials
 
@@ -46,13 +47,17 @@ def create(
         command = credentials.for_connection(
             client, template, owner, name=name, policy=policy or found_policy, file=credentials_file
         )
-        return await Registry(client, client.enterprise).create_connection(command)
+        created = await Registry(client, client.enterprise).create_connection(command)
+        return created, template.grant_type == "authorization_code"
 
-    connection = runner.with_client(home, work)
+    connection, needs_consent = runner.with_client(home, work)
     if as_json:
         output.print_json(connection.model_dump(mode="json"))
     else:
         output.say(f"created connection {connection.name} of {connection.connector} to {connection.origin}")
+    if needs_consent:
+        named = "" if name == "default" else f" --name {name}"
+        output.note(f"It needs a person's consent before it can be used: dibop connection authorize {slug}{named}")
 
 
 @app.command("list")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dibop.cli import diff, listing, options, output, runner
+from dibop.cli import authorize, diff, listing, options, output, runner
 
 if TYPE_CHECKING:
     from dibop.authoring import TemplateFile
@@ -142,6 +142,13 @@ def run_test(
         typer.Option("--operation", metavar="NAME", help="Only this one; repeatable. By default all idempotent ones."),
     ] = None,
     credentials_file: options.CredentialsFile = None,
+    consent: Annotated[
+        bool,
+        typer.Option("--authorize", help="Ask for a person's consent first: for OAuth2's authorization_code grant."),
+    ] = False,
+    no_browser: authorize.NoBrowser = False,
+    port: authorize.Port = 0,
+    redirect_host: authorize.RedirectHost = "127.0.0.1",
     timeout: Annotated[
         float | None, typer.Option("--timeout", min=0.1, max=300, help="Seconds that one attempt may take.")
     ] = None,
@@ -154,8 +161,9 @@ def run_test(
     Credentials are used for this run alone. Exit code 1 where an operation fails.
 
     Examples: `dibop connector test openweathermap --credentials-file key.yaml`,
-    `dibop connector test crm --operation create_contact`
+    `dibop connector test crm --operation create_contact`, `dibop connector test crm --authorize`
     """
+    way = authorize.way_of(browser=not no_browser, host=redirect_host, port=port, timeout=authorize.LONGEST_WAIT)
 
     async def work(client: Client) -> TestReport:
         from dibop.admin import Publisher
@@ -164,6 +172,8 @@ def run_test(
 
         draft, template = await credentials.draft_template(client, slug, _owner_of(client, owner))
         sealed = credentials.for_test(client, template, draft.owner, credentials_file)
+        if consent:
+            sealed = await authorize.for_test(client, template, sealed, draft.owner, way)
         command = RunTest(slug=slug, operations=operations, credentials=sealed, timeout=timeout)
         with output.waiting(f"testing {slug}"):
             return await Publisher(client, draft.owner).run_test(command)

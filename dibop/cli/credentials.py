@@ -71,12 +71,12 @@ def for_connection(
 
 async def for_rotation(client: Client, connection: Connection, file: str | None) -> RotateConnection:
     """The command that gives the connection other credentials, with everything sensitive sealed."""
-    template = await _template_of(client, connection)
+    template = await template_of(client, connection)
     values = complete(template, read(template, file))
     return rotation_command(template, values, load_sealing_key(client.context.seal_key_file), connection)
 
 
-async def _template_of(client: Client, connection: Connection) -> Template:
+async def template_of(client: Client, connection: Connection) -> Template:
     """The template whose credentials the connection holds: of the version that its policy takes, else of the draft."""
     slug, policy = connection.connector, connection.version_policy
     registry = Registry(client, client.enterprise)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from dibop.cli import options, output, runner
+from dibop.cli import durations, options, output, runner
 
 if TYPE_CHECKING:
     from dibop.local.home import Home
@@ -18,9 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-_UNITS: Final[Mapping[str, int]] = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_LIFETIME: Final = re.compile(r"([1-9][0-9]{0,8})([smhd]?)\Z")
-_LONGEST_SECONDS: Final = 365 * 86_400
+_LONGEST_LIFETIME: Final = "365d"
 _LONGEST_SUBJECT: Final = 256
 _USUAL_LIFETIME: Final = "1h"
 
@@ -140,7 +137,7 @@ def _sign(where: Home, own: Mapping[str, Any], wanted: _Wanted) -> str:
     if wanted.roles is None and (who, whose) != caller:
         runner.wrong_usage(f"say which roles {who!r} of {whose!r} is to have: --role, of {_role_names()}")
     roles = _roles(own.get("roles", []) if wanted.roles is None else wanted.roles)
-    seconds = _seconds(_USUAL_LIFETIME if wanted.lifetime is None else wanted.lifetime)
+    seconds = durations.seconds(wanted.lifetime or _USUAL_LIFETIME, "--lifetime", most=_LONGEST_LIFETIME)
     _require_names(who, whose)
     return _issuer(where).issue(who, whose, roles, lifetime_seconds=seconds)
 
@@ -167,14 +164,6 @@ def _require_names(subject: str, enterprise: str) -> None:
         runner.wrong_usage(f"--subject must be at most {_LONGEST_SUBJECT} printable characters")
     if not is_token(enterprise):
         runner.wrong_usage(f"{enterprise[:80]!r} is no enterprise: a letter a-z, then at most 62 of a-z, 0-9, _ and -")
-
-
-def _seconds(lifetime: str) -> int:
-    match = _LIFETIME.match(lifetime)
-    seconds = int(match[1]) * _UNITS[match[2]] if match else 0
-    if not 0 < seconds <= _LONGEST_SECONDS:
-        runner.wrong_usage(f"--lifetime {lifetime!r} must be a number with s, m, h or d, as 90s or 8h; 365d at most")
-    return seconds
 
 
 def _roles(names: list[str]) -> frozenset[Role]:

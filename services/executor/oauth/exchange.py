@@ -27,11 +27,10 @@ from shared.contracts.clock import spelled
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import SealedCredentials
 from shared.contracts.template import origin_of
+from shared.security.authorization import AUTHORIZATION_CODE
 from shared.security.redaction import keep_out_too
 from shared.tasks import end
 
-AUTHORIZATION_CODE: Final = "authorization_code"
-"""The field that a code is sealed for."""
 EXCHANGE_SECONDS: Final = 25.0
 STORE_SECONDS: Final = 10.0
 """How long whoever authorizes waits for the tokens to be stored; storing itself is tried for longer."""
