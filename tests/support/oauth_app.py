@@ -37,7 +37,8 @@ class Switches:
     """How the server behaves from now on; `PUT /__switches` sets some of them.
 
     `delay` is in seconds; `fault` is `500`, `429`, `html`, `html-400`, `form`, `junk`, `empty` or `redirect`; `error`
-    refuses with that word; `expires_in` of `None` leaves the field out; `times` ends all of it after so many requests.
+    refuses with that word; `expires_in` of `None` leaves the field out; `lone` keeps refresh tokens
+    back; `times` ends all of it after so many requests.
     """
 
     delay: float = 0.0
@@ -47,6 +48,7 @@ class Switches:
     token_type: Any = "Bearer"
     rotate: bool = True
     separator: str = " "
+    lone: bool = False
     times: int | None = None
 
 
@@ -293,6 +295,8 @@ def _bent(answer: Response, switches: Switches) -> Response:
     if switches.expires_in is not None:
         body["expires_in"] = switches.expires_in
     body["token_type"] = switches.token_type
+    if switches.lone:
+        body.pop("refresh_token", None)
     if "scope" in body:
         body["scope"] = body["scope"].replace(" ", switches.separator)
     if switches.fault == "form":

@@ -39,7 +39,7 @@ class OAuthBus(Bus):
     async def connector(self, *, connect: bool = True, **changes: Any) -> str:
         """Publish a connector with an API that wants a token, and connect to it; the answer is its slug."""
         slug = f"o{uuid.uuid4().hex[:12]}"
-        await self.publish(slug, *OPERATIONS, **self._auth(changes))
+        await self.publish(slug, *OPERATIONS, **self.auth(changes))
         if connect:
             await self.connect(slug)
         return slug
@@ -166,7 +166,7 @@ class OAuthBus(Bus):
     ) -> dict[str, Any]:
         """Run an operation of a draft with credentials that are sealed for this test; the last answer."""
         slug = f"o{uuid.uuid4().hex[:12]}"
-        digest = await self.store(slug, *OPERATIONS, **self._auth(changes))
+        digest = await self.store(slug, *OPERATIONS, **self.auth(changes))
         credentials = msgspec.structs.replace(self.test_credentials(slug, secrets), values={"client_id": CLIENT_ID})
         request = DraftExecutionRequest(owner=ENTERPRISE, digest=digest, credentials=credentials)
         subject, body = subjects.draft_execute(ENTERPRISE, slug, operation), msgspec.json.encode(request)
@@ -176,7 +176,8 @@ class OAuthBus(Bus):
             answer = read(await self.raw(subject, body))
         return answer
 
-    def _auth(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+    def auth(self, changes: Mapping[str, Any]) -> dict[str, Any]:
+        """A document's fields for oauth2 at the server, with `changes`."""
         auth: dict[str, Any] = {
             "auth_type": "oauth2",
             "grant_type": "client_credentials",
