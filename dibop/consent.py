@@ -26,6 +26,8 @@ from shared.security.authorization import (
 T = TypeVar("T")
 
 Tell = Callable[[str], None]
+Exchange = Callable[[PendingAuthorization, str], Awaitable[T]]
+"""What is done with the code."""
 
 _IN_A_TERMINAL: Final = webbrowser.GenericBrowser
 """What the standard library has for browsers without windows; those with windows are subclasses."""
@@ -50,7 +52,7 @@ async def consented(
     values: Mapping[str, str],
     purpose: Purpose,
     way: Way,
-    exchange: Callable[[PendingAuthorization, str], Awaitable[T]],
+    exchange: Exchange[T],
 ) -> T:
     """Ask for consent, and answer what `exchange` makes of the code; the browser is told how that ended.
 
@@ -64,17 +66,18 @@ async def consented(
             def accept(query: str) -> str:
                 return check_callback(pending, read_callback(query), purpose=purpose, redirect_uri=uri, now=time.time())
 
+            loopback.expect(accept)
             way.tell(url)
             if way.browser:
                 _open(url)
-            return await exchange(pending, await _code(loopback, accept, way.seconds))
+            return await exchange(pending, await _code(loopback, way.seconds))
     except AuthorizationRefusedError as error:
         raise AuthorizationError(str(error)) from None
 
 
-async def _code(loopback: Loopback, accept: Callable[[str], str], seconds: float) -> str:
+async def _code(loopback: Loopback, seconds: float) -> str:
     try:
-        return await loopback.code(accept, seconds)
+        return await loopback.code(seconds)
     except TimeoutError:
         raise AuthorizationError(
             f"Nobody has come back from the authorization server within {seconds:g} s. Run the command again."

@@ -70,12 +70,15 @@ class Loopback:
             self._code.exception()
         await self._runner.cleanup()
 
-    async def code(self, accept: Callable[[str], str], seconds: float) -> str:
-        """The code of the one callback, as `accept` makes it of the query; TimeoutError where none comes.
+    def expect(self, accept: Callable[[str], str]) -> None:
+        """Take the one callback whose query `accept` makes a code of.
 
-        A ForeignCallbackError of `accept` turns a request away; every other error of it ends the wait.
+        A ForeignCallbackError of it turns a request away; an AuthorizationRefusedError ends the wait.
         """
         self._accept = accept
+
+    async def code(self, seconds: float) -> str:
+        """What `expect` was given for; TimeoutError where no callback comes within `seconds`."""
         async with asyncio.timeout(seconds):
             return await self._code
 
