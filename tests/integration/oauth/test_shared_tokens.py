@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from time import monotonic
 
 import msgspec
@@ -14,8 +15,9 @@ from services.executor.oauth.shared import LEASE_MS, Found, Lock, Refusal, Share
 from services.executor.resilience.types import StateUnavailableError
 from shared.contracts.projections import StoredToken
 from shared.security.sealing import KeyRing
+from tests.support.redis_cluster import RedisCluster
 from tests.support.servers import RedisServer
-from tests.unit.executor.oauth.clients import client
+from tests.unit.executor.oauth.clients import SCOPE, client
 
 RING = KeyRing.generate()
 
@@ -223,6 +225,24 @@ async def test_a_redis_that_is_away_says_so_soon(own_redis: RedisServer) -> None
     own_redis.start()
     await worker.lock(asked)
     await worker.tokens.close()
+
+
+async def test_on_a_cluster_each_connection_has_its_node(tmp_path: Path) -> None:
+    cluster = RedisCluster(tmp_path).start()
+    workers = [Worker(cluster.url, name) for name in ("one", "two")]
+    try:
+        for number in range(12):
+            asked = client(scope=msgspec.structs.replace(SCOPE, connection=f"c-{number}"))
+            lock = await workers[0].lock(asked)
+            assert isinstance(await workers[1].take(asked), Wait)
+            assert await workers[0].leave(asked, lock, token(f"t{number}"))
+            found = await workers[1].take(asked)
+            assert isinstance(found, AccessToken)
+            assert found.id == f"t{number}"
+    finally:
+        for worker in workers:
+            await worker.tokens.close()
+        cluster.stop()
 
 
 def of_generation(generation: int) -> TokenClient:
