@@ -39,7 +39,10 @@ async def ready(bus: Bus, start: Start, portal: FaultServer, authority: trustme.
     ca_file = tmp_path / "authorities.pem"
     authority.cert_pem.write_to_path(str(ca_file))
     await start(egress_allow=portal.authority, egress_ca_file=ca_file)
-    auth = {"auth_type": "api_key", "credential_schema": {"api_key": {"label": "Key", "type": "password"}, **FIELDS}}
+    auth: dict[str, Any] = {
+        "auth_type": "api_key",
+        "credential_schema": {"api_key": {"label": "Key", "type": "password"}, **FIELDS},
+    }
     await bus.publish("portal", get("run", "/echo"), base_url=portal.url(""), **auth)
     return bus
 
