@@ -121,7 +121,7 @@ def _token(call: _Handler, body: str) -> None:
     form = parse_qs(body)
     granted = {"access_token": call.server.access_token, "token_type": "Bearer", "expires_in": 300}
     if form.get("grant_type") == ["refresh_token"]:
-        granted["refresh_token"] = call.server.refresh_token
+        granted |= {"refresh_token": call.server.refresh_token, "expires_in": 1}
     call.answer(200, json.dumps(granted))
 
 
