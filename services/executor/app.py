@@ -202,6 +202,7 @@ class Executor:
             parts=ResponseParts(js),
             tokens=self._oauth.tokens,
             max_reply_bytes=min(nc.max_payload, MAX_PAYLOAD_BYTES) - REPLY_RESERVE_BYTES,
+            hides_echoes=settings.hide_echoed_credentials,
         )
 
     def _controls(self, resolver: Resolver, resilience: Resilience, audit: AuditTrail) -> Controls:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeVar
 import msgspec
 
 from services.executor.attempts import Sender
+from services.executor.domain.echoes import NOTHING_HIDDEN
 from services.executor.domain.reply import Result, encode_reply, encode_reply_in_parts
 from services.executor.domain.request import build_request, sensitive_texts
 from services.executor.domain.response import Decoded, decode_response, visible_headers
@@ -62,7 +63,10 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """What executions need. `max_reply_bytes` is the most that one message may carry."""
+    """What executions need.
+
+    `max_reply_bytes` is the most that one message may carry; `hides_echoes` has credentials taken out of bodies too.
+    """
 
     resolver: Resolver
     sender: Sender
@@ -70,6 +74,7 @@ class Ports:
     parts: Parts
     tokens: Tokens
     max_reply_bytes: int
+    hides_echoes: bool
 
 
 async def execute(call: Call, ports: Ports) -> bytes:
@@ -135,7 +140,9 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
         attempts=sent.attempts,
         retry_stopped=sent.retry_stopped,
         retry_after_ms=sent.retry_after_ms,
-        body=decode_response(response, operation.response_schema, ports.schemas, hidden),
+        body=decode_response(
+            response, operation.response_schema, ports.schemas, hidden if ports.hides_echoes else NOTHING_HIDDEN
+        ),
     )
     encoded = encode_reply(result, _since(call), max_bytes=ports.max_reply_bytes)
     if encoded is not None:

@@ -51,6 +51,11 @@ class ExecutorSettings(ServiceSettings):
     max_response_bytes: int = Field(
         MAX_RESPONSE_BYTES, ge=1024, le=256 * 1024 * 1024, description="Cap on a decoded response body, in bytes."
     )
+    hide_echoed_credentials: bool = Field(
+        False,
+        description="Take a connection's own credentials out of response bodies that hold them, in every form that "
+        "servers write; what else in a body reads like one is lost too. Headers are cleaned of them always.",
+    )
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
         description="Address of the Redis that holds the limits and circuits which all workers share.",

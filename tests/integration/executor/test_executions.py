@@ -102,6 +102,19 @@ async def test_credentials_reach_the_external_system(
     assert reply["connection"] == "default"
 
 
+@pytest.mark.parametrize(("hidden", "told"), [(False, "Bearer a-long-token"), (True, "Bearer [redacted]")])
+async def test_an_echoed_credential_is_taken_out_where_the_operator_wants_it(
+    bus: Bus, start: Callable[..., Any], hidden: bool, told: str
+) -> None:
+    await start(hide_echoed_credentials=hidden)
+    await bus.publish("shop", get("echo"), auth_type="bearer")
+    await bus.connect("shop", {"token": "a-long-token"})
+
+    reply = await bus.execute("shop", "echo")
+
+    assert reply["response"]["headers"]["authorization"] == told
+
+
 async def test_a_connection_is_chosen_by_name(bus: Bus, executor: Executor) -> None:
     await bus.publish("shop", get("echo"), auth_type="bearer")
     await bus.connect("shop", {"token": "one"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -113,9 +114,11 @@ async def test_answers_that_bend_the_rules_are_understood(
     assert (await bus.me(await bus.connector()))["client"] == CLIENT_ID
 
 
-async def test_what_the_system_echoes_of_the_token_reaches_no_caller(
-    executor: Executor, bus: OAuthBus, server: OAuthServer
+async def test_what_the_system_echoes_of_the_token_reaches_no_caller_where_echoes_are_hidden(
+    start: Callable[..., Any], bus: OAuthBus, server: OAuthServer
 ) -> None:
+    await start(hide_echoed_credentials=True)
+
     answer = await bus.execute(await bus.connector(), "echo")
 
     assert answer["status_code"] == 200
