@@ -6,6 +6,7 @@ How the parts fit, from a request inwards:
   makes it (`Target.tokens`). `AccessToken` is a token in use. `says_expired` reads answers of the external system.
 - `bearer.Bearer`, one for a request: signs it, and is the `Renewal` by which `attempts.Sender` repeats after a 401.
 - `tokens.Tokens`, one for a worker: tokens at hand; else one flight for all who want the same (`obtain`, `renew`).
+  `flight.Course` is what a flight does.
 - `shared.SharedTokens`: what all workers share in Redis. `take` answers a sealed token, a refusal, or the lock with its
   fence; `leave_token` and `leave_refusal` give the lock back, and do nothing for a holder that is late.
 - `grants.TokenGrants`: what the flight does with the lock. client_credentials, or a refresh token from

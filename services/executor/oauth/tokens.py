@@ -8,56 +8,29 @@ Without Redis the flight asks by itself. A token that nears its end is renewed b
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import OrderedDict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
-from services.executor.domain.oauth import AccessToken, TokenClient, spans
-from services.executor.domain.scope import Scope
+from services.executor.domain.oauth import AccessToken, TokenClient
 from services.executor.domain.timing import deadline_passed
 from services.executor.oauth.answers import ENDED, Granted, RefusedError
 from services.executor.oauth.counters import OAuthCounters
-from services.executor.oauth.shared import LEASE_MS, Found, Lock, Refusal, SharedTokens
+from services.executor.oauth.flight import REFUSED_MS, Course, Grants, Watcher, token_of
+from services.executor.oauth.shared import SharedTokens
 from services.executor.resilience.types import StateUnavailableError
 from shared.contracts.errors import DibopError
 from shared.contracts.template import origin_of
 from shared.tasks import end
 
-FLIGHT_SECONDS: Final = 45.0
-"""What a flight may take until it has a token: a wait for another worker, a token request with its repeats."""
-REFUSED_MS: Final = 30_000
-"""How long a refused client is not asked for again: rotated credentials are another client."""
 VAIN_SECONDS: Final = 30.0
 """How long a renewed token that was turned down at once is not renewed again for that."""
-_LOOK_SECONDS: Final = 0.05
 _EARLY_PAUSE: Final = 1.0
 _FAILED_PAUSE: Final = 5.0
 
 _log = structlog.get_logger(__name__)
-
-
-class Grants(Protocol):
-    """Whoever asks the token endpoint."""
-
-    async def grant(self, client: TokenClient, *, deadline: float, alone: bool) -> tuple[Granted, int]:
-        """What is granted, and the generation of the refresh token that is stored by then, 0 without one.
-
-        With `alone` no lock keeps others from asking at the same time. Raises RefusedError and DibopError.
-        """
-        ...
-
-
-class Watcher(Protocol):
-    """Whoever wants to know how connections do with their token endpoints. Nothing here may wait."""
-
-    def refused(self, scope: Scope, credentials: int, cause: str) -> None: ...
-
-    def granted(self, scope: Scope, credentials: int) -> None: ...
 
 
 class Tokens:
@@ -73,8 +46,8 @@ class Tokens:
         size: int = 4096,
     ) -> None:
         self._shared = shared
-        self._grants = grants
         self._watcher = watcher
+        self._course = Course(shared, grants, watcher, counters)
         self.counters = counters
         self._size = size
         self._held: OrderedDict[str, AccessToken] = OrderedDict()
@@ -136,7 +109,7 @@ class Tokens:
         `generation` is that of the refresh token which is stored by now, `asked` (of `monotonic`) when it was asked
         for. Where Redis is away, each worker gets a token of its own later.
         """
-        token = _token(client, granted, generation, asked)
+        token = token_of(client, granted, generation, asked)
         self.keep(client, token)
         self._watcher.granted(client.scope, client.credentials)
         try:
@@ -188,11 +161,13 @@ class Tokens:
     async def _fly(self, client: TokenClient, stale: str, *, waits: bool) -> AccessToken | None:
         """A token; None where it was not worth waiting for."""
         try:
-            token = await self._find(client, stale, waits=waits)
-        except DibopError as error:
+            token = await self._course.fly(client, stale, waits=waits)
+        except RefusedError as refused:
+            raise self._refusal(client, refused) from None
+        except Exception as error:
             if not waits:
                 self._rested[client.key] = monotonic() + _FAILED_PAUSE
-                _log.warning("A token could not be renewed before its end", client=client.key, reason=error.detail)
+                _log.warning("A token could not be renewed before its end", client=client.key, reason=str(error))
             raise
         finally:
             del self._flights[client.key]
@@ -200,125 +175,23 @@ class Tokens:
             self.keep(client, token)
         return token
 
-    async def _find(self, client: TokenClient, stale: str, *, waits: bool) -> AccessToken | None:
-        holder, end_at = secrets.token_hex(8), monotonic() + FLIGHT_SECONDS
-        dead = stale if waits else ""
-        while True:
-            try:
-                found: Found = await self._shared.take(
-                    client, stale=stale, generation=client.generation, holder=holder, now=monotonic()
-                )
-            except StateUnavailableError as error:
-                _log.warning("A token is asked for without Redis", client=client.key, reason=str(error))
-                self.counters.alone += 1
-                return await self._ask(client, None, end_at, dead)
-            if isinstance(found, AccessToken):
-                self.counters.adopted += 1
-                return found
-            if isinstance(found, Refusal):
-                raise self._refusal(client, found)
-            if isinstance(found, Lock):
-                return await self._ask(client, found, end_at, dead)
-            if not waits:
-                return None
-            if monotonic() >= end_at:
-                raise _nobody_brought_one(client)
-            await asyncio.sleep(min(_LOOK_SECONDS, max(found.left_ms, 1) / 1000))
-
-    async def _ask(self, client: TokenClient, lock: Lock | None, end_at: float, dead: str) -> AccessToken:
-        """A token from the endpoint, left for all where Redis is there."""
-        asked = monotonic()
-        try:
-            async with self._keeping(client, lock):
-                granted, generation = await self._grants.grant(client, deadline=end_at, alone=lock is None)
-        except RefusedError as error:
-            self.counters.refused += 1
-            refusal = Refusal(error.error, error.description)
-            self._watcher.refused(client.scope, client.credentials, f"token endpoint: {error.error}")
-            await self._leave(client, lock, refusal, dead)
-            raise self._refusal(client, refusal) from None
-        except BaseException:
-            self.counters.failed += 1
-            await self._leave(client, lock, None)
-            raise
-        token = _token(client, granted, generation, asked)
-        self._watcher.granted(client.scope, client.credentials)
-        await self._leave(client, lock, token)
-        return token
-
-    async def _leave(
-        self, client: TokenClient, lock: Lock | None, what: AccessToken | Refusal | None, dead: str = ""
-    ) -> None:
-        if lock is None:
-            return
-        try:
-            if isinstance(what, AccessToken):
-                kept = await self._shared.leave_token(client, lock, what, monotonic())
-            elif what is not None:
-                kept = await self._shared.leave_refusal(
-                    client, lock, what, generation=client.generation, ms=REFUSED_MS, dead=dead
-                )
-            else:
-                kept = await self._shared.leave(client, lock)
-        except StateUnavailableError as error:
-            _log.warning("A token could not be left for other workers", client=client.key, reason=str(error))
-            return
-        if not kept:
-            self.counters.late += 1
-            _log.warning("A token came after its lock had ended; other workers do not get it", client=client.key)
-
-    @asynccontextmanager
-    async def _keeping(self, client: TokenClient, lock: Lock | None) -> AsyncIterator[None]:
-        """Hold the lock for as long as the block takes."""
-        if lock is None:
-            yield
-            return
-        keeper = asyncio.create_task(self._keep_lock(client, lock))
-        try:
-            yield
-        finally:
-            await end(keeper)
-
-    async def _keep_lock(self, client: TokenClient, lock: Lock) -> None:
-        while True:
-            await asyncio.sleep(LEASE_MS / 3000)
-            try:
-                if not await self._shared.keep_lock(client, lock):
-                    return
-            except StateUnavailableError:
-                continue
-
-    def _refusal(self, client: TokenClient, refusal: Refusal) -> DibopError:
-        error = refused_error(client, refusal)
+    def _refusal(self, client: TokenClient, refused: RefusedError) -> DibopError:
+        error = refused_error(client, refused)
         if len(self._refused) > self._size:
             self._refused.clear()
         self._refused[client.key] = (monotonic() + REFUSED_MS / 1000, client.generation, error)
         return error
 
 
-def _token(client: TokenClient, granted: Granted, generation: int, asked: float) -> AccessToken:
-    """What was granted to a request that went out at `asked`, the earliest time that its life can count from."""
-    renew_after, usable_for = spans(granted.lifetime)
-    return AccessToken(
-        secrets.token_hex(8),
-        granted.access_token,
-        generation,
-        asked,
-        asked + renew_after,
-        asked + usable_for,
-        client.secrets,
-    )
-
-
-def refused_error(client: TokenClient, refusal: Refusal) -> DibopError:
+def refused_error(client: TokenClient, refused: RefusedError) -> DibopError:
     """The error of requests whose connection is refused by its token endpoint."""
-    if refusal.error == ENDED:
+    if refused.error == ENDED:
         return DibopError(
             "credentials-rejected",
-            f"The connection's authorization has ended: {refusal.description}. Authorize the connection again.",
+            f"The connection's authorization has ended: {refused.description}. Authorize the connection again.",
             outcome="not_sent",
         )
-    said = f"{refusal.error}: {refusal.description}" if refusal.description else refusal.error
+    said = f"{refused.error}: {refused.description}" if refused.description else refused.error
     mend = (
         "Authorize the connection again, or rotate its credentials."
         if client.grant == "authorization_code"
@@ -327,15 +200,6 @@ def refused_error(client: TokenClient, refusal: Refusal) -> DibopError:
     return DibopError(
         "credentials-rejected",
         f"The token endpoint at {origin_of(client.token_url)} refuses the connection ({said.rstrip('.')}). {mend}",
-        outcome="not_sent",
-    )
-
-
-def _nobody_brought_one(client: TokenClient) -> DibopError:
-    return DibopError(
-        "upstream-unreachable",
-        f"Another worker has asked {origin_of(client.token_url)} for an access token for {FLIGHT_SECONDS:g} s and got "
-        "none yet. The operation itself was not sent. Repeat in a moment.",
         outcome="not_sent",
     )
 
