@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import inspect
 import json
+import re
 from collections.abc import Callable
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -14,6 +18,7 @@ from pydantic import BaseModel
 from services.executor.domain.compiling import compile_document, compile_plan
 from shared.contracts import commands
 from shared.contracts.errors import CATALOGUE, DibopError
+from shared.contracts.icons import IconError, clean_icon
 from shared.contracts.names import did_you_mean, is_token
 from shared.contracts.subjects import parse
 from shared.contracts.template import (
@@ -28,12 +33,14 @@ from shared.contracts.template import (
     parse_source,
     slugify,
 )
+from shared.contracts.template.data_urls import MAX_ICON_BYTES
 from shared.messaging.replies import problem_bytes
 from shared.messaging.reply_guard import reply_allowed
 from shared.messaging.validation import read_body
 from shared.security.redaction import hide, redacted
 from tests.fuzz.driver import Target
 from tests.fuzz.inputs import any_json, any_text, as_bytes, changed, mutated, nasty_text
+from tests.unit.contracts.icons.images import png
 
 EXAMPLES: Final = [path.read_bytes() for path in sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))]
 DOCUMENTS: Final = [parse_source(text).document for text in EXAMPLES]
@@ -46,6 +53,16 @@ SCHEMA: Final = {
     "if": {"required": ["x"]},
     "then": {"unevaluatedProperties": False},
 }
+_XMLNS: Final = 'xmlns="http://www.w3.org/2000/svg"'
+ICONS: Final = [
+    b"data:image/svg+xml," + quote(drawing).encode()
+    for drawing in (
+        f'<svg {_XMLNS} viewBox="0 0 9 9"><path d="M0 0L9 9" fill="url(#g)" onload="x()"/></svg>',
+        f'<svg {_XMLNS}><script>x()</script><use href="#a"/><g id="a"><a href="javascript:x"/></g></svg>',
+        f'<!DOCTYPE svg [<!ENTITY a "b">]><svg {_XMLNS}><text>&a;</text></svg>',
+    )
+]
+ICONS.append(f"data:image/png;base64,{base64.b64encode(png(8, 8)).decode()}".encode())
 COMMANDS: Final = [
     model
     for _, model in inspect.getmembers(commands, inspect.isclass)
@@ -106,6 +123,34 @@ def _document(document: Any, report: Report) -> None:
 
 def schema_document(schema: Any) -> None:
     check_part("response_schema", schema)
+
+
+def icon(data: bytes) -> None:
+    """A clean icon is small, stays as it is when it is cleaned again, and holds nothing that acts."""
+    try:
+        clean = clean_icon(data.decode("latin-1"))
+    except IconError as error:
+        assert error.problem
+        assert error.mend
+        return
+    assert clean_icon(clean) == clean
+    assert len(clean) <= 2 * MAX_ICON_BYTES
+    if clean.startswith("data:image/svg"):
+        _Drawing().feed(base64.b64decode(clean.partition(",")[2]).decode())
+
+
+class _Drawing(HTMLParser):
+    """Raises for what is more than a drawing."""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in {"a", "script", "style", "foreignobject", "image", "iframe", "animate", "set"}
+        for name, value in attrs:
+            assert not name.startswith("on")
+            assert "href" not in name or (value or "").startswith("#")
+            assert not re.search(r"url\(\s*[^#\s]", value or "", re.IGNORECASE) or name == "id"
+
+    def handle_decl(self, decl: str) -> None:
+        raise AssertionError(f"a declaration is left: {decl}")
 
 
 def command_body(given: tuple[type[BaseModel], bytes]) -> None:
@@ -171,6 +216,7 @@ def shown(given: tuple[Any, list[str]]) -> None:
 TARGETS: Final = (
     Target("template text", mutated(EXAMPLES), template_text),
     Target("template document", changed(DOCUMENTS), template_document),
+    Target("icon", mutated(ICONS), icon),
     Target("schema", changed([SCHEMA]), schema_document),
     Target(
         "command body",

@@ -8,9 +8,18 @@ import json
 from dataclasses import replace
 from typing import Any, Final
 
+import trustme
 from hypothesis import strategies as st
 
+from services.executor.domain.client_certificate import client_certificate_of
 from shared.contracts.errors import DibopError
+from shared.security.authorization import (
+    AuthorizationRefusedError,
+    PendingAuthorization,
+    Purpose,
+    check_callback,
+    read_callback,
+)
 from shared.security.principals import Principal, Role, TokenIssuer, TokenVerifier
 from shared.security.principals.keys import PublicKeys
 from shared.security.sealing import KeyRing, SealContext
@@ -92,6 +101,50 @@ def sealed(given: tuple[bytes, dict[str, str], str]) -> None:
     assert base64.b64decode(data) == base64.b64decode(SEALED)
 
 
+def certificate(given: tuple[bytes, bytes]) -> None:
+    """A pair that fits, or a refusal that holds nothing of the key."""
+    chain, key = (data.decode("latin-1") for data in given)
+    try:
+        found = client_certificate_of({"client_certificate": chain, "client_key": key})
+    except DibopError as error:
+        assert error.code == "credentials-rejected"
+        assert _KEY_LINE not in str(error)
+        only_the_catalogue(error)
+        return
+    assert found is None or _KEY_LINE not in repr(found)
+
+
+def callback(query: bytes) -> None:
+    """A callback with another state is nobody's; with the right one it is read, or refused in a sentence."""
+    try:
+        read = read_callback(query.decode("latin-1"))
+        code = check_callback(PENDING, read, purpose=PENDING.purpose, redirect_uri=PENDING.redirect_uri, now=1.0)
+    except AuthorizationRefusedError as error:
+        assert str(error)
+        assert len(str(error)) < 2000
+        assert PENDING.state not in str(error)
+        return
+    assert code.isascii()
+    assert read.state == PENDING.state
+
+
+_LEAF: Final = trustme.CA().issue_cert("ada@example.com")
+_CHAIN: Final = _LEAF.cert_chain_pems[0].bytes()
+_PRIVATE: Final = _LEAF.private_key_pem.bytes()
+_KEY_LINE: Final = _PRIVATE.decode().splitlines()[2]
+PENDING: Final = PendingAuthorization(
+    Purpose("kim", "acme", "platform", "crm", "id-1"),
+    "http://127.0.0.1:8765/callback",
+    "https://login.example.com:443",
+    600.0,
+    state="s" * 43,
+    verifier="v" * 64,
+)
+_CALLBACKS: Final = [
+    f"code=abc&state={PENDING.state}&iss=https%3A%2F%2Flogin.example.com".encode(),
+    f"error=access_denied&error_description=no&state={PENDING.state}".encode(),
+    b"state=x&state=y",
+]
 _HEADERS: Final = st.fixed_dictionaries(
     {"alg": st.sampled_from(["none", "HS256", "Ed25519", "EdDSA", "RS256"]) | any_json},
     optional=dict.fromkeys(("kid", "typ", "jwk", "jku", "x5c", "crit", "b64", "zip"), any_json),
@@ -106,6 +159,8 @@ TARGETS: Final = (
     Target("token", mutated([TOKEN.encode(), b"a.b.c", b".."]), token),
     Target("claims", st.tuples(_HEADERS, _CLAIMS), claims),
     Target("key set", changed([_PUBLIC]), key_set),
+    Target("client certificate", st.tuples(mutated([_CHAIN]), mutated([_PRIVATE])), certificate),
+    Target("callback", mutated(_CALLBACKS), callback),
     Target(
         "sealed value",
         st.tuples(
