@@ -27,6 +27,7 @@ from dibop.errors import (
 )
 from shared.contracts.errors import ERROR_CODE_HEADER
 from shared.contracts.execution import AUTHORIZATION_HEADER, REQUEST_ID_HEADER
+from shared.contracts.unreadable import UNREADABLE
 from shared.messaging.natspy import MendedClient, TlsFilesError, tls_options
 
 _RECONNECT_WAIT_SECONDS: Final = 0.25
@@ -222,7 +223,7 @@ def _nobody_serves(subject: str) -> str:
 def _problem(reply: Msg, request_id: str) -> dict[str, Any]:
     try:
         problem = msgspec.json.decode(reply.data, type=dict[str, Any])
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         described = (reply.headers or {}).get("Nats-Service-Error", "no description")
         raise BrokenReplyError(
             f"The service answered with an error ({described}) and no problem document.", request_id=request_id

@@ -12,6 +12,7 @@ import msgspec
 
 from dibop.errors import BrokenReplyError, UpstreamStatusError
 from shared.contracts.execution import Attempt, ExecutionReply, ResponseBody, RetryStopped, SchemaError
+from shared.contracts.unreadable import UNREADABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def decode_reply(raw: bytes) -> ExecutionReply:
     """Read a reply off the bus; BrokenReplyError for what is not one."""
     try:
         return msgspec.json.decode(raw, type=ExecutionReply)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise BrokenReplyError(f"The executor's reply is not an execution reply: {error}.") from error
 
 
@@ -115,7 +116,7 @@ def _response(reply: ExecutionReply, whole: bytes | None) -> Any:
         if body.inner_encoding == "json":
             return msgspec.json.decode(whole)
         return whole.decode() if body.inner_encoding == "text" else whole
-    except (msgspec.MsgspecError, UnicodeDecodeError, binascii.Error, TypeError, ValueError) as error:
+    except (*UNREADABLE, binascii.Error, TypeError, ValueError) as error:
         raise BrokenReplyError(
             f"The response cannot be read as the reply says: {error}.", request_id=reply.request_id
         ) from error

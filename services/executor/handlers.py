@@ -29,6 +29,7 @@ from shared.contracts.execution import (
     ExecutionRequest,
     ResponseBody,
 )
+from shared.contracts.unreadable import UNREADABLE
 from shared.security.redaction import keep_out, keep_out_too
 
 T = TypeVar("T")
@@ -167,7 +168,7 @@ def _decode(decode: Any, body: bytes, shape: str) -> Any:
         return decode(body)
     except msgspec.ValidationError as error:
         raise DibopError("invalid-request", f"The body has the wrong shape: {error}. {shape}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise DibopError("invalid-request", f"The body is not JSON that can be read: {error}. {shape}") from None
 
 

@@ -44,6 +44,7 @@ from shared.contracts.commands import (
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import DEADLINE_HEADER, DraftExecutionRequest, ExecutionReply
 from shared.contracts.projections import CatalogueEntry
+from shared.contracts.unreadable import UNREADABLE
 from shared.messaging import client
 from shared.messaging.kv import put_if_newer
 from shared.messaging.service import CommandContext, CommandService
@@ -163,7 +164,7 @@ class ExecutorsClient:
         )
         try:
             return msgspec.json.decode(answer, type=ExecutionReply)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise DibopError(
                 "internal",
                 f"The executor's reply for {operation!r} cannot be read ({error}). Run executors and publisher of the "

@@ -63,7 +63,6 @@ def serve(service: CommandService, store: Store, projections: Projections, healt
     ) -> None:
         @functools.wraps(use_case)
         async def handler(context: CommandContext, command: M) -> BaseModel:
-            _refuse_nul(command)
             return await use_case(*parts, Caller(context.principal, context.enterprise, context.request_id), command)
 
         service.command(noun, verb, model, **limits)(handler)
@@ -243,10 +242,3 @@ def _told_as_passing(what: str) -> Iterator[None]:
     except (NatsError, OSError, TimeoutError) as error:
         log.warning("JetStream did not serve", error=type(error).__name__, reason=str(error)[:300])
         raise DibopError("overloaded", f"{what} Repeat in a moment.") from error
-
-
-def _refuse_nul(command: BaseModel) -> None:
-    """PostgreSQL's text holds no NUL; a document's own text does, as an escape."""
-    for name, value in command:
-        if isinstance(value, str) and "\0" in value:
-            raise DibopError("invalid-request", f"`{name}` holds a NUL character. Send it without.")

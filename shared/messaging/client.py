@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from shared.contracts.errors import ERROR_CODE_HEADER, DibopError
 from shared.contracts.execution import AUTHORIZATION_HEADER, REQUEST_ID_HEADER
+from shared.contracts.unreadable import UNREADABLE
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -106,7 +107,7 @@ def _encode(body: bytes | Mapping[str, Any] | BaseModel | msgspec.Struct) -> byt
 def _failure(body: bytes, headers: Mapping[str, str], request_id: str) -> DibopError:
     try:
         problem = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except UNREADABLE:
         said = headers.get("Nats-Service-Error", "no reason")
         problem = {"detail": f"The service answered an error without a document: {said}."}
     error = DibopError.from_problem(problem)

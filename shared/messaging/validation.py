@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from shared.contracts.errors import DibopError
 from shared.contracts.names import did_you_mean
+from shared.contracts.unreadable import UNREADABLE
 from shared.security.redaction import names_secret
 
 M = TypeVar("M", bound=BaseModel)
@@ -46,7 +47,7 @@ def _refuse_no_numbers(body: bytes) -> None:
     """pydantic's reader takes NaN and infinity for numbers, which JSON does not have (RFC 8259, section 6)."""
     try:
         msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise DibopError(
             "invalid-request", f"The body is not JSON ({error}). Send one JSON object, in UTF-8; NaN is no number."
         ) from None

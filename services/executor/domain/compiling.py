@@ -25,6 +25,7 @@ from services.executor.domain.plan import (
 from services.executor.domain.schemas import pack_schema
 from shared.contracts.errors import DibopError
 from shared.contracts.template.model import CLIENT_CERTIFICATE, Operation, Parameter, Resilience, Template
+from shared.contracts.unreadable import UNREADABLE
 
 P = TypeVar("P", ParameterPlan, bytes)
 Alike = dict[bytes, ParameterPlan | bytes]
@@ -46,7 +47,7 @@ def compile_document(document: bytes) -> ConnectorPlan:
     """The plan of a stored document; `internal` where this version of the executor cannot read it."""
     try:
         template = Template.model_validate(msgspec.json.decode(document))
-    except (msgspec.MsgspecError, ValidationError, RecursionError) as error:
+    except (*UNREADABLE, ValidationError) as error:
         raise DibopError(
             "internal",
             "The stored template cannot be read by this executor: it was written by another version, or is damaged. "

@@ -17,6 +17,7 @@ from services.executor.transport.interface import HttpResponse
 from shared.contracts.errors import DibopError
 from shared.contracts.projections import StoredToken
 from shared.contracts.template.address import PLACEHOLDER, AddressError, parse_fixed_url
+from shared.contracts.unreadable import UNREADABLE
 from shared.security.sealing import SealContext
 
 DEFAULT_LIFETIME: Final = 3600.0
@@ -175,7 +176,7 @@ def says_expired(signal: ExpiredPlan, response: HttpResponse) -> bool:
         return False
     try:
         value: Any = msgspec.json.decode(response.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return False
     for name in signal.path:
         value = value.get(name) if isinstance(value, dict) else None

@@ -12,6 +12,7 @@ from services.executor.domain.echoes import NOTHING_HIDDEN, Hidden, in_bytes, in
 from services.executor.domain.schemas import SchemaCache, TooMuchToCheck
 from services.executor.transport.interface import HttpResponse
 from shared.contracts.execution import InnerEncoding, SchemaError
+from shared.contracts.unreadable import UNREADABLE
 
 HIDDEN_HEADERS: Final = frozenset(
     {
@@ -153,7 +154,7 @@ def _json(body: bytes, charset: str, hidden: Hidden) -> tuple[bytes, Any] | None
 def _parsed(text: bytes) -> tuple[bytes, Any] | None:
     try:
         return text, _decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         return None
 
 

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from services.executor.domain.oauth import DEFAULT_LIFETIME, MAX_LIFETIME
+from shared.contracts.unreadable import UNREADABLE
 from shared.security.redaction import hide
 
 ENDED: Final = "authorization_ended"
@@ -104,7 +105,7 @@ def stated_lifetime(expires_in: Any) -> float | None:
 def _fields(content_type: str, body: bytes) -> Mapping[str, Any] | None:
     try:
         fields = msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except UNREADABLE:
         fields = None
     if isinstance(fields, dict):
         return fields

@@ -27,6 +27,7 @@ from shared.contracts.clock import spelled
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import SealedCredentials
 from shared.contracts.template import origin_of
+from shared.contracts.unreadable import UNREADABLE
 from shared.security.authorization import AUTHORIZATION_CODE
 from shared.security.redaction import keep_out_too
 from shared.tasks import end
@@ -159,7 +160,7 @@ class Exchanger:
                 f"The code cannot be opened: it was not sealed for connector {client.scope.connector!r}, this "
                 f"connection and {client.context.origin}, or to a key that executors hold. Authorize again.",
             ) from error
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             raise DibopError(
                 "invalid-request",
                 'What is sealed is no authorization code. Seal the JSON {"code": …, "verifier": …}, with a verifier '

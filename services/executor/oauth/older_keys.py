@@ -11,6 +11,8 @@ import structlog
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisError
 
+from shared.contracts.unreadable import UNREADABLE
+
 _TOKENS: Final = "oauth:*:t"
 _SECONDS: Final = 5.0
 _LOOKED_AT: Final = 1_000
@@ -50,7 +52,7 @@ def _kid(value: bytes) -> str:
     """The key that a token is sealed to; empty for what cannot be read."""
     try:
         return msgspec.json.decode(value.split(b" ", 2)[2], type=_Kept).kid
-    except (msgspec.MsgspecError, IndexError):
+    except (*UNREADABLE, IndexError):
         return ""
 
 

@@ -21,6 +21,7 @@ from services.executor.resilience.connection import LostError, packed
 from services.executor.resilience.nodes import ASKING, Nodes
 from services.executor.resilience.trouble import unavailable
 from shared.contracts.errors import DibopError
+from shared.contracts.unreadable import UNREADABLE
 
 LEASE_MS: Final = 5_000
 """How long the lock outlives a holder that was killed."""
@@ -157,7 +158,7 @@ class SharedTokens:
             if self._ring is None:
                 return None
             opened = self._ring.open(kept.sealed, client.context.for_field(ACCESS_TOKEN), kept.kid)
-        except (msgspec.MsgspecError, DibopError):
+        except (*UNREADABLE, DibopError):
             return None
         made = until - kept.usable_ms / 1000
         renew_at = made + kept.renew_ms / 1000

@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
+from shared.contracts.unreadable import UNREADABLE
 from shared.tasks import end
 
 PING_SECONDS: Final = 5.0
@@ -81,7 +82,7 @@ class Fleet:
         now = self._clock()
         try:
             self._seen[self._decode(message.data).id] = now
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             return
         gone = [worker for worker, at in self._seen.items() if at < now - self._memory]
         for worker in gone:

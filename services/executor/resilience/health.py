@@ -24,6 +24,7 @@ from shared.contracts.clock import utc_now
 from shared.contracts.events import Event
 from shared.contracts.projections import ConnectionHealth
 from shared.contracts.subjects import HEALTH_BUCKET, health_key
+from shared.contracts.unreadable import UNREADABLE
 from shared.messaging.events import publish_event
 from shared.tasks import end
 
@@ -203,7 +204,7 @@ class HealthBucket:
             return None, (entry.revision or 0) if entry is not None else 0
         try:
             return _decode(found.value or b""), found.revision or 0
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             _log.exception("An entry of health cannot be read, and is written anew", key=key)
             return None, found.revision or 0
 

@@ -14,6 +14,7 @@ import msgspec
 
 from shared.contracts.commands import ConnectorRow, ConnectorSort, ConnectorState, ListConnectors
 from shared.contracts.errors import DibopError
+from shared.contracts.unreadable import UNREADABLE
 
 MAX_WORDS: Final = 20_000
 MAX_CHARACTERS: Final = 300_000
@@ -115,7 +116,7 @@ def _read(after: str, sort: ConnectorSort) -> tuple[str, str]:
         return after, after
     try:
         kind, value, slug = msgspec.json.decode(base64.urlsafe_b64decode(after), type=tuple[str, str, str])
-    except (ValueError, binascii.Error, msgspec.MsgspecError):
+    except (*UNREADABLE, ValueError, binascii.Error):
         kind, value, slug = "", "", ""
     if kind != sort or "\0" in value + slug:
         raise DibopError(
