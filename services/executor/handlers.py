@@ -38,6 +38,7 @@ _EMPTY: Final = ExecutionRequest()
 _decode_request: Final = msgspec.json.Decoder(ExecutionRequest).decode
 _decode_draft: Final = msgspec.json.Decoder(DraftExecutionRequest).decode
 _SHAPE: Final = 'Send {"parameters": {…}, "headers": {…}, "timeout": seconds}, all optional.'
+_MOST_QUOTED: Final = 300
 _DRAFT_SHAPE: Final = "Send owner and digest, and what an execution takes."
 
 
@@ -167,9 +168,9 @@ def _decode(decode: Any, body: bytes, shape: str) -> Any:
     try:
         return decode(body)
     except msgspec.ValidationError as error:
-        raise DibopError("invalid-request", f"The body has the wrong shape: {error}. {shape}") from None
+        raise DibopError("invalid-request", f"The body has the wrong shape: {_cut(error)}. {shape}") from None
     except UNREADABLE as error:
-        raise DibopError("invalid-request", f"The body is not JSON that can be read: {error}. {shape}") from None
+        raise DibopError("invalid-request", f"The body is not JSON that can be read: {_cut(error)}. {shape}") from None
 
 
 async def _in_time(call: Call, work: Coroutine[Any, Any, T]) -> T:
@@ -181,6 +182,11 @@ async def _in_time(call: Call, work: Coroutine[Any, Any, T]) -> T:
         if limit.expired():
             raise deadline_passed() from None
         raise
+
+
+def _cut(error: Exception) -> str:
+    """What is wrong with a body, without a name of any length that it holds."""
+    return str(error)[:_MOST_QUOTED]
 
 
 def _since(call: Call) -> float:

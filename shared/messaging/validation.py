@@ -70,7 +70,7 @@ def invalid_request(error: ValidationError, model: type[BaseModel]) -> DibopErro
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> dict[str, str]:
-    path = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in detail["loc"])
+    path = "".join(f"/{_cut(str(part)).replace('~', '~0').replace('/', '~1')}" for part in detail["loc"])
     problem, mend = _words(detail, model)
     return {"path": path, "problem": problem, "mend": mend}
 
@@ -159,6 +159,9 @@ def _kind(value: object) -> str:
             return "an object"
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def _cut(text: str) -> str:
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…"
+
+
+def _shown(value: object) -> str:
+    return _cut(repr(value))

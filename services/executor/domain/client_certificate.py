@@ -47,7 +47,7 @@ def client_certificate_of(values: Mapping[str, str]) -> ClientCertificate | None
             raise _unusable(name, f"has more than {MAX_PEM_BYTES // 1024} KiB")
     chain, private = _read_chain(certificate), _read_key(key)
     leaf = chain[0]
-    if _public_bytes(leaf) != _public_bytes(private):
+    if _certified_key(leaf) != _public_bytes(private):
         raise _unusable(_KEY, "is not the key of the first certificate in client_certificate")
     _check_time(leaf)
     return ClientCertificate(
@@ -81,6 +81,13 @@ def _read_key(text: str) -> _PrivateKey:
 
 def _public_bytes(holder: x509.Certificate | _PrivateKey) -> bytes:
     return holder.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+def _certified_key(certificate: x509.Certificate) -> bytes:
+    try:
+        return _public_bytes(certificate)
+    except (ValueError, UnsupportedAlgorithm):
+        raise _unusable(_CERTIFICATE, "holds a public key that cannot be used") from None
 
 
 def _check_time(certificate: x509.Certificate) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,8 +13,10 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
+from cryptography.x509 import load_pem_x509_certificate
 
 from services.executor.domain.client_certificate import MAX_PEM_BYTES, client_certificate_of
 from shared.contracts.errors import DibopError
@@ -112,3 +115,16 @@ def test_what_cannot_be_used_is_named_and_never_quoted(name: str) -> None:
     lines = [line for line in key.splitlines() if line and not line.startswith("-----")]
     causes = [error, error.__cause__, error.__context__ if not error.__suppress_context__ else None]
     assert not any(line in str(cause) for line in lines for cause in causes if cause is not None)
+
+
+def test_a_certificate_with_a_key_that_is_none_is_refused() -> None:
+    chain, key = issued()
+    certificate = load_pem_x509_certificate(chain.encode())
+    public = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    off_the_curve = certificate.public_bytes(Encoding.DER).replace(public, public[:-1] + bytes([public[-1] ^ 1]))
+    damaged = ssl.DER_cert_to_PEM_cert(off_the_curve)
+
+    with pytest.raises(DibopError, match="'client_certificate' holds a public key that cannot be used") as refused:
+        client_certificate_of({"client_certificate": damaged, "client_key": key})
+
+    assert refused.value.code == "credentials-rejected"

@@ -168,3 +168,10 @@ def test_text_that_only_speaks_of_infinity_is_taken() -> None:
         note: str
 
     assert read_body(b'{"note": "NaN and Infinity"}', Note, max_bytes=100).note == "NaN and Infinity"
+
+
+def test_a_name_of_any_length_is_cut_short() -> None:
+    with pytest.raises(DibopError) as refused:
+        read_body(('{"' + "n" * 50_000 + '": 1}').encode(), Body, max_bytes=100_000)
+
+    assert len(str(refused.value.to_problem())) < 2000
