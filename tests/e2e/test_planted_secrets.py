@@ -163,7 +163,12 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     """A stack in which everything has happened that can, with debug logs on."""
     home, files = tmp_path_factory.mktemp("planted") / "home", tmp_path_factory.mktemp("files")
     with leaky_server(ACCESS_TOKEN.value, REFRESH_TOKEN.value) as upstream:
-        environment = {**allowing(upstream.url), "DIBOP_LOG_LEVEL": "DEBUG", "DIBOP_DRAIN_SECONDS": "2"}
+        environment = {
+            **allowing(upstream.url),
+            "DIBOP_HIDE_ECHOED_CREDENTIALS": "true",
+            "DIBOP_LOG_LEVEL": "DEBUG",
+            "DIBOP_DRAIN_SECONDS": "2",
+        }
         stack = TellingStack(home, workers=2, environment=environment)
         stack.up()
         try:
