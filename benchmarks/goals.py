@@ -107,6 +107,13 @@ def footprint_goals(bytes_per_template: Sequence[float], collection_seconds: Seq
     ]
 
 
+def catalogue_goals(ours: Sequence[float], alone: Sequence[float]) -> list[Goal]:
+    """Goal 9, from the medians of each round."""
+    return [
+        Goal("9", "search among 10,000 connectors, p50 over sqlite3 alone", ratio(ours, alone), 1.5, False),
+    ]
+
+
 def remarks(comparison: Comparison, keys: Sequence[str], *, pinned: bool, load: float) -> list[str]:
     """What a reader must know before trusting the figures; `load` is the load average when the run began."""
     said = []

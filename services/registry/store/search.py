@@ -1,4 +1,4 @@
-"""The index of words, as SQLite (FTS5) and PostgreSQL (a GIN index over lexemes) keep it.
+"""The index of words, as SQLite (FTS5) and PostgreSQL (lexemes with a GIN index) keep it.
 
 Both find beginnings of words. What a person typed comes here as words of letters and digits alone, and is quoted
 nevertheless: none of it is ever read as the query language of an index.
@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import Select, Text, bindparam, cast, column, func, insert, table, update
+from sqlalchemy import ColumnElement, Select, Text, bindparam, cast, column, insert, literal_column, table, update
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.store.tables import connector_words
 
 _FTS5: Final = table("connector_search", column("rowid"), column("connector_search"))
+_LEXEMES: Final[ColumnElement[Any]] = literal_column("connector_words.connector_search")
+"""A column that PostgreSQL makes of the words."""
 
 
 async def write_words(connection: AsyncConnection, owner: str, slug: str, words: str, *, draft: bool) -> None:
@@ -35,8 +37,7 @@ def found_by(query: Select[Any], dialect: str) -> Select[Any]:
     if dialect == "sqlite":
         index = query.join(_FTS5, _FTS5.c.rowid == connector_words.c.id)
         return index.where(_FTS5.c.connector_search.op("MATCH")(bindparam("words")))
-    lexemes = func.array_to_tsvector(func.string_to_array(connector_words.c.words, " "))
-    return query.where(lexemes.op("@@")(cast(bindparam("words", type_=Text), postgresql.TSQUERY)))
+    return query.where(_LEXEMES.op("@@")(cast(bindparam("words", type_=Text), postgresql.TSQUERY)))
 
 
 def search_text(dialect: str, words: Sequence[str]) -> str:

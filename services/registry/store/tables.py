@@ -70,7 +70,7 @@ connector_words: Final = Table(
     info=owned_by("owner"),
 )
 """What connectors are found by: one row for the draft, one for the latest version. The database itself keeps the
-index over it, FTS5's table `connector_search` or a GIN index."""
+index over it: FTS5's table `connector_search`, or a column of this name with a GIN index."""
 
 draft_revisions: Final = Table(
     "draft_revisions",

@@ -21,7 +21,7 @@ from shared.persistence.engine import Database
 from shared.persistence.migrate import NotMigratedError, _config, require_head, upgrade
 
 INDEX = "connector_search"
-"""The index of words, which SQLAlchemy has no model for: tables of FTS5, or an index over an expression."""
+"""The index of words, which SQLAlchemy has no model for: tables of FTS5, or a column that PostgreSQL makes."""
 
 
 async def test_migrations_and_tables_agree(migrated: Database) -> None:

@@ -36,9 +36,10 @@ def upgrade() -> None:
         _index_sqlite()
     else:
         op.execute(
-            "CREATE INDEX connector_search ON connector_words "
-            "USING gin (array_to_tsvector(string_to_array(words, ' ')))"
+            "ALTER TABLE connector_words ADD COLUMN connector_search tsvector "
+            "GENERATED ALWAYS AS (array_to_tsvector(string_to_array(words, ' '))) STORED"
         )
+        op.execute("CREATE INDEX connector_search_words ON connector_words USING gin (connector_search)")
     _fill()
 
 
