@@ -23,6 +23,7 @@ from services.registry.handlers import (
     consumers,
     drafts,
     keys,
+    lifecycle,
     test_credentials,
     vault,
     versions,
@@ -82,6 +83,7 @@ def serve(service: CommandService, store: Store, projections: Projections, healt
     answer("connector", "show", commands.ShowConnector, connectors.show, store)
     answer("version", "get", commands.GetVersion, versions.get, store)
     answer("version", "add", commands.AddVersion, versions.add, store, projections)
+    answer("version", "set-state", commands.SetVersionState, lifecycle.set_state, store)
     answer("connection", "create", commands.CreateConnection, connections.create, store, projections)
     answer("connection", "list", commands.ListConnections, connections.page, store, health)
     answer("connection", "show", commands.ShowConnection, connections.show, store, health)

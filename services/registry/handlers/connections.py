@@ -63,6 +63,7 @@ async def create(store: Store, projections: Projections, caller: Caller, command
     wanted = _record(caller, command)
     async with store.write() as work:
         await use_key(work, wanted.kid)
+        await hold_version(work, wanted)
         record, created = await _create(work, caller, wanted)
     await project_connection(store, projections, key_of(record))
     log.info(
@@ -162,6 +163,15 @@ async def document_for(
         "not-found",
         f"{caller.enterprise!r} sees no connector {slug!r} of {owner!r}. {await suggestion(work, caller, slug)}",
     )
+
+
+async def hold_version(work: Work, connection: ConnectionRecord) -> None:
+    """Keep what the connection would run from being withdrawn until this work ends; refuse what was meanwhile."""
+    owner, slug = connection.owner, connection.connector
+    await work.drafts.current(owner, slug, lock=True)
+    versions = await work.versions.of(owner, slug)
+    if versions and chosen(versions, connection.version_policy) is None:
+        raise _no_version(slug, connection.version_policy, versions)
 
 
 def _no_version(slug: str, policy: str, versions: list[VersionRecord]) -> DibopError:

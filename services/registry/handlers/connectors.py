@@ -16,11 +16,13 @@ from services.registry.handlers.access import admit, owners, sees_drafts
 from services.registry.handlers.ports import (
     Caller,
     Store,
+    VersionRecord,
     Work,
 )
 from shared.contracts.commands import (
     Connector,
     ConnectorPage,
+    Deprecation,
     DraftSummary,
     ListConnectors,
     ShowConnector,
@@ -87,11 +89,18 @@ async def _shown(work: Work, caller: Caller, owner: str, slug: str) -> Connector
                 digest=each.digest,
                 scope=each.scope,
                 published_at=each.published_at,
+                deprecation=_deprecation(each),
             )
             for each in versions
         ],
         latest_version=newest.version if newest else None,
     )
+
+
+def _deprecation(version: VersionRecord) -> Deprecation | None:
+    if version.state != "deprecated":
+        return None
+    return Deprecation.model_validate({"successor": version.successor, "date": version.date})
 
 
 async def no_connector(work: Work, caller: Caller, slug: str) -> NoReturn:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from services.registry.domain.drafts import Revision
+from services.registry.domain.lifecycle import PolicyUse
 from services.registry.domain.search import Question
 from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, Consumer, KeyUse, Scope
 from shared.contracts.events import Event
+from shared.contracts.lifecycle import LaterState
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth, VersionState
 from shared.security.principals import Principal
 
@@ -57,6 +59,25 @@ class VersionRecord:
     published_at: str
     notes: str = ""
     state: VersionState = "published"
+    successor: str | None = None
+    date: str | None = None
+    """What its deprecation named."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateMove:
+    """One move of versions to a later state; `successor` and `date` are a deprecation's."""
+
+    id: str
+    owner: str
+    slug: str
+    versions: tuple[str, ...]
+    state: LaterState
+    successor: str | None
+    date: str | None
+    notes: str
+    moved_by: str
+    moved_at: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +220,11 @@ class Versions(Protocol):
 
     async def add(self, record: VersionRecord, document: Document) -> None: ...
 
+    async def by_move(self, owner: str, move_id: str) -> StateMove | None: ...
+
+    async def move(self, move: StateMove) -> None:
+        """Give the versions their state, and keep the move."""
+
     async def generation(self, owner: str, slug: str) -> int: ...
 
     async def summarise(self, owner: str, slug: str, summary: ConnectorSummary) -> None:
@@ -239,6 +265,9 @@ class Connections(Protocol):
 
     async def unprojected(self, limit: int) -> list[ConnectionKey]:
         """Names whose newest generation is not known to stand in the projection."""
+
+    async def policies(self, owner: str, connector: str) -> list[PolicyUse]:
+        """What the connections of all enterprises to this connector follow."""
 
     async def keys(self) -> list[ConnectionKey]:
         """Every name there ever was, tombstones included."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import msgspec
 import structlog
@@ -49,8 +50,10 @@ async def get(store: Store, caller: Caller, query: GetVersion) -> Version:
                     state=record.state,
                     digest=record.digest,
                     scope=record.scope,
+                    revision=record.revision,
                     document=await work.versions.document(owner, record.slug, record.version),
                     published_at=record.published_at,
+                    notes=record.notes,
                 )
         return await no_connector(work, caller, query.slug)
 
@@ -82,7 +85,7 @@ async def add(store: Store, projections: Projections, caller: Caller, command: A
         actor=command.actor,
         request_id=caller.request_id,
     )
-    return _answer(entry)
+    return VersionAdded(**entry_fields(entry))
 
 
 async def _add(work: Work, caller: Caller, command: AddVersion, document: Document) -> None:
@@ -102,7 +105,7 @@ async def _add(work: Work, caller: Caller, command: AddVersion, document: Docume
         ),
         document,
     )
-    await _summarise(work, owner, slug)
+    await summarise(work, owner, slug)
     await audit.record(
         work,
         caller,
@@ -119,7 +122,7 @@ async def _add(work: Work, caller: Caller, command: AddVersion, document: Docume
     )
 
 
-async def _summarise(work: Work, owner: str, slug: str) -> None:
+async def summarise(work: Work, owner: str, slug: str) -> None:
     """Have lists show the latest version under its own name."""
     versions = await work.versions.of(owner, slug)
     if (newest := latest(versions)) is not None:
@@ -193,14 +196,15 @@ async def catalogue_entry(work: Work, owner: str, slug: str) -> CatalogueEntry:
     )
 
 
-def _answer(entry: CatalogueEntry) -> VersionAdded:
-    return VersionAdded(
-        key=subjects.catalogue_key(entry.owner, entry.slug),
-        slug=entry.slug,
-        owner=entry.owner,
-        generation=entry.generation,
-        versions=[CatalogueVersionModel(**msgspec.structs.asdict(each)) for each in entry.versions],
-    )
+def entry_fields(entry: CatalogueEntry) -> dict[str, Any]:
+    """The fields of `CatalogueEntryModel`."""
+    return {
+        "key": subjects.catalogue_key(entry.owner, entry.slug),
+        "slug": entry.slug,
+        "owner": entry.owner,
+        "generation": entry.generation,
+        "versions": [CatalogueVersionModel(**msgspec.structs.asdict(each)) for each in entry.versions],
+    }
 
 
 def _pick(query: GetVersion, versions: list[VersionRecord]) -> VersionRecord:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Select, func, select, tuple_, update
+from sqlalchemy import ColumnElement, RowMapping, Select, distinct, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.registry.domain.lifecycle import PolicyUse
 from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Resealing, TokenRecord
 from services.registry.store.dialect import insert_if_free
 from services.registry.store.tables import connections
@@ -130,6 +131,16 @@ class SqlConnections:
         )
         rows = await self._connection.execute(across_tenants(query.distinct().limit(limit)))
         return [ConnectionKey(*row) for row in rows]
+
+    async def policies(self, owner: str, connector: str) -> list[PolicyUse]:
+        policy, enterprise = connections.c.version_policy, connections.c.enterprise
+        query = (
+            select(policy, func.count(), func.count(distinct(enterprise)))
+            .where(connections.c.owner == owner, connections.c.connector == connector, connections.c.deleted.is_(False))
+            .group_by(policy)
+            .order_by(policy)
+        )
+        return [PolicyUse(*row) for row in await self._connection.execute(across_tenants(query))]
 
     async def keys(self) -> list[ConnectionKey]:
         query = select(connections.c.enterprise, connections.c.connector, connections.c.name).distinct()

@@ -115,12 +115,33 @@ version_states: Final = Table(
     Column("slug", NAME, primary_key=True),
     Column("version", String(20), primary_key=True),
     Column("state", String(20), nullable=False),
+    Column("successor", NAME),
+    Column("date", String(10)),
     Column("changed_by", Text, nullable=False),
     Column("changed_at", INSTANT, nullable=False),
     ForeignKeyConstraint(["owner", "slug", "version"], ["versions.owner", "versions.slug", "versions.version"]),
     CheckConstraint("state IN ('published', 'deprecated', 'unpublished', 'retired')", name="version_state_known"),
     info=owned_by("owner"),
 )
+
+version_moves: Final = Table(
+    "version_moves",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("owner", NAME, nullable=False),
+    Column("slug", NAME, nullable=False),
+    Column("versions", JSON, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("successor", NAME),
+    Column("date", String(10)),
+    Column("notes", Text, nullable=False),
+    Column("moved_by", Text, nullable=False),
+    Column("moved_at", INSTANT, nullable=False),
+    info=owned_by("owner"),
+)
+"""Every move of versions to a later state: rows that triggers keep as they are. By its id a repeated one is known."""
+
+Index("version_moves_of_connector", version_moves.c.owner, version_moves.c.slug)
 
 connections: Final = Table(
     "connections",

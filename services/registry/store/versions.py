@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from typing import Final
+
 from sqlalchemy import RowMapping, and_, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.registry.handlers.ports import ConnectorSummary, Document, VersionRecord
+from services.registry.handlers.ports import ConnectorSummary, Document, StateMove, VersionRecord
 from services.registry.store import documents
 from services.registry.store.search import write_words
-from services.registry.store.tables import connectors, version_states, versions
+from services.registry.store.tables import connectors, version_moves, version_states, versions
 from shared.persistence.tenancy import across_tenants
 
+_AT_ONCE: Final = 500
+"""Below the number of bound values that either database takes in one statement."""
 _RECORD = select(
     versions.c.owner,
     versions.c.slug,
@@ -23,6 +28,8 @@ _RECORD = select(
     versions.c.published_at,
     versions.c.notes,
     version_states.c.state,
+    version_states.c.successor,
+    version_states.c.date,
 ).join_from(
     versions,
     version_states,
@@ -89,6 +96,30 @@ class SqlVersions:
                 changed_at=record.published_at,
             )
         )
+
+    async def by_move(self, owner: str, move_id: str) -> StateMove | None:
+        query = select(version_moves).where(version_moves.c.owner == owner, version_moves.c.id == move_id)
+        row = (await self._connection.execute(query)).mappings().first()
+        return StateMove(**{**row, "versions": tuple(row["versions"])}) if row else None
+
+    async def move(self, move: StateMove) -> None:
+        await self._connection.execute(insert(version_moves).values({**asdict(move), "versions": list(move.versions)}))
+        for start in range(0, len(move.versions), _AT_ONCE):
+            await self._connection.execute(
+                update(version_states)
+                .where(
+                    version_states.c.owner == move.owner,
+                    version_states.c.slug == move.slug,
+                    version_states.c.version.in_(move.versions[start : start + _AT_ONCE]),
+                )
+                .values(
+                    state=move.state,
+                    successor=move.successor,
+                    date=move.date,
+                    changed_by=move.moved_by,
+                    changed_at=move.moved_at,
+                )
+            )
 
     async def generation(self, owner: str, slug: str) -> int:
         found = await self._connection.scalar(

@@ -39,17 +39,21 @@ from shared.contracts.commands.connections import (
 )
 from shared.contracts.commands.connectors import (
     AddVersion,
+    CatalogueEntryModel,
     CatalogueVersionModel,
     Connector,
     ConnectorPage,
     ConnectorRow,
     ConnectorSort,
+    Deprecation,
     DraftSummary,
     GetVersion,
     ListConnectors,
+    SetVersionState,
     ShowConnector,
     Version,
     VersionAdded,
+    VersionStateSet,
     VersionSummary,
 )
 from shared.contracts.commands.consumers import (
@@ -118,6 +122,7 @@ __all__ = [
     "AuditPage",
     "AuditState",
     "BumpName",
+    "CatalogueEntryModel",
     "CatalogueVersionModel",
     "Checklist",
     "ChecklistItem",
@@ -145,6 +150,7 @@ __all__ = [
     "DeleteConnection",
     "DeleteConsumer",
     "DeleteTestCredentials",
+    "Deprecation",
     "DiffConnector",
     "Difference",
     "Digest",
@@ -190,6 +196,7 @@ __all__ = [
     "SaveDraft",
     "SaveTestCredentials",
     "Scope",
+    "SetVersionState",
     "ShowChecklist",
     "ShowCircuits",
     "ShowConnection",
@@ -212,6 +219,7 @@ __all__ = [
     "TokenStored",
     "Version",
     "VersionAdded",
+    "VersionStateSet",
     "VersionSummary",
     "WorkerKeys",
 ]

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import datetime as dt
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from shared.contracts.commands.base import ConnectorState, Digest, Message, Named, Scope, Slug, TemplateProblem
+from shared.contracts.lifecycle import LaterState
+from shared.contracts.names import SLUG_PATTERN
 from shared.contracts.projections import VersionState
 
+VersionName = Annotated[str, StringConstraints(pattern=r"^\d{1,6}\.\d{1,6}\.\d{1,6}$")]
+Successor = Annotated[str, StringConstraints(pattern=rf"{SLUG_PATTERN}|^\d{{1,6}}\.\d{{1,6}}\.\d{{1,6}}$")]
+"""A version of the same connector, or the slug of another one."""
 ConnectorSort = Literal["slug", "name", "type", "state", "changed"]
 
 
@@ -60,12 +66,22 @@ class DraftSummary(Message):
     errors: list[TemplateProblem]
 
 
+class Deprecation(Message):
+    """What takes a deprecated version's place, where that was said, and the day until which it can be counted on."""
+
+    successor: str | None
+    date: dt.date | None
+
+
 class VersionSummary(Message):
+    """`deprecation` is there for a deprecated version alone."""
+
     version: str
     state: VersionState
     digest: str
     scope: Scope
     published_at: str
+    deprecation: Deprecation | None = None
 
 
 class Connector(Message):
@@ -89,14 +105,18 @@ class GetVersion(Message):
 
 
 class Version(Message):
+    """`revision` is the draft's revision that became this version."""
+
     slug: str
     owner: str
     version: str
     state: VersionState
     digest: str
     scope: Scope
+    revision: int
     document: dict[str, Any]
     published_at: str
+    notes: str
 
 
 class AddVersion(Message):
@@ -104,7 +124,7 @@ class AddVersion(Message):
 
     publication_id: str = Field(min_length=1, max_length=64)
     slug: Slug
-    version: str = Field(pattern=r"^\d{1,6}\.\d{1,6}\.\d{1,6}$")
+    version: VersionName
     digest: Digest
     scope: Scope
     revision: int
@@ -119,7 +139,7 @@ class CatalogueVersionModel(Message):
     published_at: str
 
 
-class VersionAdded(Message):
+class CatalogueEntryModel(Message):
     """The whole catalogue entry as it must stand now (`shared.contracts.projections.CatalogueEntry`)."""
 
     key: str
@@ -127,3 +147,29 @@ class VersionAdded(Message):
     owner: str
     generation: int
     versions: list[CatalogueVersionModel]
+
+
+class VersionAdded(CatalogueEntryModel):
+    """The entry with the new version."""
+
+
+class SetVersionState(Message):
+    """`version.set-state`, by the publisher alone; repeating it with the same `move_id` changes nothing more.
+
+    `successor` and `date` belong to a deprecation.
+    """
+
+    move_id: str = Field(min_length=1, max_length=64)
+    slug: Slug
+    versions: list[VersionName] = Field(min_length=1, max_length=10_000)
+    state: LaterState
+    successor: Successor | None = None
+    date: dt.date | None = None
+    actor: str
+    notes: str = Field("", max_length=10_000)
+
+
+class VersionStateSet(CatalogueEntryModel):
+    """The entry with the versions in their new state. `state` is the connector's now."""
+
+    state: ConnectorState

@@ -28,7 +28,7 @@ class Action(StrEnum):
 
     EDIT_DRAFT = "edit drafts"
     TEST_DRAFT = "test drafts"
-    PUBLISH = "publish"
+    PUBLISH = "publish and withdraw versions"
     MANAGE_CONNECTIONS = "manage connections"
     EXECUTE = "execute operations"
     READ = "read connectors and connections"
@@ -36,6 +36,7 @@ class Action(StrEnum):
     FOLLOW_EVENTS = "follow events by durable consumers"
     ROTATE_KEYS = "rotate the sealing keys"
     ADD_VERSION = "add versions"
+    SET_VERSION_STATE = "set the states of versions"
     STORE_TOKEN = "store refresh tokens"
     RESEAL = "seal credentials again"
     FETCH_TEST_CREDENTIALS = "fetch test credentials"
@@ -56,6 +57,7 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.FOLLOW_EVENTS: frozenset({*_ADMINS, Role.SERVICE}),
     Action.ROTATE_KEYS: frozenset({Role.PLATFORM_ADMIN}),
     Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
+    Action.SET_VERSION_STATE: frozenset({Role.PUBLISHER}),
     Action.STORE_TOKEN: frozenset({Role.EXECUTOR}),
     Action.RESEAL: frozenset({Role.EXECUTOR}),
     Action.FETCH_TEST_CREDENTIALS: frozenset({Role.PUBLISHER}),

@@ -66,6 +66,10 @@ REGISTRY: Final[Mapping[str, Bodies]] = {
         }
         for version in (t.version, "9.9.9")
     ],
+    "version.set-state": lambda t: [
+        {"move_id": t.publication_id, "slug": t.slug, "versions": [t.version], "state": state, "actor": t.person}
+        for state in ("deprecated", "unpublished", "retired")
+    ],
     "connection.create": lambda t: [
         {**_given(t), "owner": t.owner, "name": t.connection},
         {**_given(t), "owner": "platform", "name": t.connection},

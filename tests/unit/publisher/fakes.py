@@ -155,8 +155,10 @@ class FakeRegistry:
                     state="published",
                     digest=command.digest,
                     scope=command.scope,
+                    revision=command.revision,
                     document=self._found(enterprise, command.slug)[1],
                     published_at=AT,
+                    notes=command.notes,
                 )
             )
         return VersionAdded(

@@ -27,7 +27,9 @@ def world(*versions: Document, draft: Document | None = None, owner: str = "plat
             state="published",
             digest=document_digest(document),
             scope="catalogue",
+            revision=1,
             document=document,
+            notes="",
             published_at=AT,
         )
         for minor, document in enumerate(versions)

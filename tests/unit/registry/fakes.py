@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from services.registry.domain.drafts import Revision
+from services.registry.domain.lifecycle import PolicyUse
 from services.registry.domain.search import Question, sorted_by
 from services.registry.domain.versions import OFFERED, connector_state, latest
 from services.registry.handlers.ports import (
@@ -19,6 +20,7 @@ from services.registry.handlers.ports import (
     DraftState,
     Resealing,
     Retirement,
+    StateMove,
     TestCredentialsRecord,
     TokenRecord,
     VersionRecord,
@@ -35,6 +37,7 @@ Key = tuple[str, str]
 class State:
     revisions: dict[Key, list[DraftState]] = field(default_factory=dict)
     versions: list[tuple[VersionRecord, Document]] = field(default_factory=list)
+    moves: dict[str, StateMove] = field(default_factory=dict)
     summaries: dict[Key, ConnectorSummary] = field(default_factory=dict)
     generations: dict[Key, int] = field(default_factory=dict)
     connections: dict[ConnectionKey, ConnectionRecord] = field(default_factory=dict)
@@ -136,6 +139,19 @@ class MemoryVersions:
 
     async def add(self, record: VersionRecord, document: Document) -> None:
         self._state.versions.append((record, document))
+
+    async def by_move(self, owner: str, move_id: str) -> StateMove | None:
+        move = self._state.moves.get(move_id)
+        return move if move is not None and move.owner == owner else None
+
+    async def move(self, move: StateMove) -> None:
+        self._state.moves[move.id] = move
+        self._state.versions = [
+            (replace(record, state=move.state, successor=move.successor, date=move.date), document)
+            if (record.owner, record.slug) == (move.owner, move.slug) and record.version in move.versions
+            else (record, document)
+            for record, document in self._state.versions
+        ]
 
     async def generation(self, owner: str, slug: str) -> int:
         return self._state.generations.get((owner, slug), 0)
@@ -254,6 +270,13 @@ class MemoryConnections:
     async def unprojected(self, limit: int) -> list[ConnectionKey]:
         generations = self._state.connection_generations
         return [key for key, g in generations.items() if self._state.projected.get(key, 0) < g][:limit]
+
+    async def policies(self, owner: str, connector: str) -> list[PolicyUse]:
+        found: dict[str, list[str]] = {}
+        for record in self._state.connections.values():
+            if (record.owner, record.connector) == (owner, connector):
+                found.setdefault(record.version_policy, []).append(record.enterprise)
+        return [PolicyUse(policy, len(of), len(set(of))) for policy, of in sorted(found.items())]
 
     async def keys(self) -> list[ConnectionKey]:
         return list(self._state.connection_generations)
