@@ -1,0 +1,106 @@
+"""What publishing and rolling back share: the number of the next version, the move that makes it, its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from services.publisher.domain import gate
+from services.publisher.domain.moves import Move, MoveKind, Release
+from services.publisher.domain.sentences import sentence
+from services.publisher.domain.templates import changes, valid_template
+from services.publisher.domain.versioning import Bump, Change, bump_of, next_version
+from services.publisher.handlers.ports import Caller, Ports
+from shared.contracts.clock import utc_now
+from shared.contracts.commands import BumpName, ChecklistItem, Draft, Published, Version, VersionSummary
+from shared.contracts.errors import DibopError
+
+
+async def next_after(
+    caller: Caller,
+    document: Draft | Version,
+    last: VersionSummary | None,
+    ports: Ports,
+    *,
+    owner: str,
+    bump: BumpName | None,
+) -> str:
+    """The version of `owner` that `document` makes after `last`; `not-publishable` where `bump` is too small."""
+    if last is None:
+        return next_version(None, ())
+    before = await ports.registry.version(owner, document.slug, last.version, request_id=caller.request_id)
+    found = await asyncio.to_thread(_changes, before, document)
+    wanted = Bump.named(bump) if bump else bump_of(found)
+    _require_enough(document.slug, last.version, wanted, found)
+    return next_version(last.version, found, at_least=wanted)
+
+
+def recorded(caller: Caller, kind: MoveKind, release: Release, *, owner: str, slug: str, notes: str) -> Move:
+    """The move as it is written down before anything happens."""
+    return Move(
+        id=str(uuid.uuid4()),
+        kind=kind,
+        owner=owner,
+        slug=slug,
+        content=release,
+        actor=caller.principal.subject,
+        notes=notes,
+        request_id=caller.request_id,
+        created_at=utc_now(),
+    )
+
+
+def is_release(move: Move, kind: MoveKind, *, digest: str) -> bool:
+    """Whether this move makes a version of this very document in this way."""
+    return move.kind is kind and move.release.digest == digest
+
+
+def published(move: Move, *, changed: bool) -> Published:
+    """The answer for a move that is done."""
+    return Published(
+        slug=move.slug,
+        owner=move.owner,
+        scope=move.release.scope,
+        version=move.release.version,
+        digest=move.release.digest,
+        published_at=move.published_at,
+        changed=changed,
+    )
+
+
+def unchanged(owner: str, slug: str, last: VersionSummary) -> Published:
+    """The answer where the last version is what is asked for."""
+    return Published(
+        slug=slug,
+        owner=owner,
+        scope=last.scope,
+        version=last.version,
+        digest=last.digest,
+        published_at=last.published_at,
+        changed=False,
+    )
+
+
+def _changes(before: Version, after: Draft | Version) -> list[Change]:
+    old, new = (valid_template(each.slug, each.document) for each in (before, after))
+    return changes(old, new)
+
+
+def _require_enough(slug: str, last: str, wanted: Bump, found: Sequence[Change]) -> None:
+    """Refuse a bump that is smaller than what changed since `last` needs, with each change that needs more."""
+    needing = [change for change in found if change.bump > wanted]
+    if needing:
+        needed = bump_of(needing).word
+        raise DibopError(
+            "not-publishable",
+            f"What changed in {slug!r} since {last} needs a {needed} version, and a {wanted.word} one was asked for. "
+            "Ask for a larger bump or for none, or undo the changes that `errors` lists.",
+            errors=[_needs(change) for change in sorted(needing, key=lambda change: -change.bump)[: gate.MAX_ITEMS]],
+        )
+
+
+def _needs(change: Change) -> dict[str, Any]:
+    reason = f"{sentence(change)} That makes a {change.bump.word} version."
+    return ChecklistItem(item="version", passed=False, required=True, reason=reason).model_dump(exclude_none=True)
