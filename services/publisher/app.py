@@ -10,7 +10,7 @@ from typing import Final
 from services.publisher.bus import CatalogueBucket, ExecutorsClient, RegistryClient, serve
 from services.publisher.handlers.auditing import AuditForwarder
 from services.publisher.handlers.ports import Ports
-from services.publisher.handlers.saga import Point, PublicationRunner, Reached
+from services.publisher.handlers.saga import MoveRunner, Point, Reached
 from services.publisher.settings import PublisherSettings
 from services.publisher.store import SqlStore
 from shared.contracts.subjects import CATALOGUE_BUCKET, EVENTS_STREAM
@@ -51,7 +51,7 @@ def build(settings: PublisherSettings, database: Database) -> CommandService:
         executors=ExecutorsClient(lambda: service.nc),
         catalogue=CatalogueBucket(lambda: service.nc),
     )
-    runner = PublicationRunner(ports.store, ports.registry, ports.catalogue, reached=_reached(settings.fault_point))
+    runner = MoveRunner(ports.store, ports.registry, ports.catalogue, reached=_reached(settings.fault_point))
     forwarder = AuditForwarder(ports.store, ports.registry)
     database.on_commit(forwarder.wake)
     serve(service, settings, ports, runner)
@@ -70,7 +70,7 @@ def build(settings: PublisherSettings, database: Database) -> CommandService:
 
 
 def _reached(fault_point: Point | None) -> Reached:
-    """What a publication's progress is told to: nothing, or the sudden death that a crash test asks for."""
+    """What a move's progress is told to: nothing, or the sudden death that a crash test asks for."""
 
     def reached(point: Point) -> None:
         if point is fault_point:

@@ -11,9 +11,9 @@ from nats.aio.client import Client
 from nats.js.kv import KeyValue
 from pydantic import BaseModel
 
-from services.publisher.handlers import comparing, publishing, testing
+from services.publisher.handlers import comparing, publishing, rollback, testing, withdrawing
 from services.publisher.handlers.ports import AuditRecord, Caller, Ports
-from services.publisher.handlers.saga import PublicationRunner
+from services.publisher.handlers.saga import MoveRunner
 from services.publisher.settings import PublisherSettings
 from shared.contracts import subjects
 from shared.contracts.commands import (
@@ -21,16 +21,21 @@ from shared.contracts.commands import (
     AuditAppended,
     Checklist,
     Connector,
+    DeprecateConnector,
     DiffConnector,
     Difference,
     Draft,
     FetchTestCredentials,
     GetDraft,
     GetVersion,
+    Moved,
     PlanTest,
     PublishConnector,
     Published,
+    RetireConnector,
+    RollbackConnector,
     RunTest,
+    SetVersionState,
     ShowChecklist,
     ShowConnector,
     StagedDraft,
@@ -38,8 +43,10 @@ from shared.contracts.commands import (
     TestCredentials,
     TestPlan,
     TestReport,
+    UnpublishConnector,
     Version,
     VersionAdded,
+    VersionStateSet,
 )
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import DEADLINE_HEADER, DraftExecutionRequest, ExecutionReply
@@ -57,8 +64,11 @@ _ANSWER_GRACE_SECONDS: Final = 2.0
 """How long an executor's answer may be on its way after the deadline that it was given."""
 
 
-def serve(service: CommandService, settings: PublisherSettings, ports: Ports, runner: PublicationRunner) -> None:
+def serve(service: CommandService, settings: PublisherSettings, ports: Ports, runner: MoveRunner) -> None:
     """Register every command."""
+
+    def seconds() -> float:
+        return settings.publish_wait_seconds
 
     @service.command("test", "plan", PlanTest)
     async def plan_test(context: CommandContext, command: PlanTest) -> TestPlan:
@@ -78,9 +88,23 @@ def serve(service: CommandService, settings: PublisherSettings, ports: Ports, ru
 
     @service.command("connector", "publish", PublishConnector)
     async def publish(context: CommandContext, command: PublishConnector) -> Published:
-        return await publishing.publish(
-            _caller(context), command, ports, runner, wait_seconds=settings.publish_wait_seconds
-        )
+        return await publishing.publish(_caller(context), command, ports, runner, wait_seconds=seconds())
+
+    @service.command("connector", "rollback", RollbackConnector)
+    async def roll_back(context: CommandContext, command: RollbackConnector) -> Published:
+        return await rollback.rollback(_caller(context), command, ports, runner, wait_seconds=seconds())
+
+    @service.command("connector", "deprecate", DeprecateConnector)
+    async def deprecate(context: CommandContext, command: DeprecateConnector) -> Moved:
+        return await withdrawing.deprecate(_caller(context), command, ports, runner, wait_seconds=seconds())
+
+    @service.command("connector", "unpublish", UnpublishConnector)
+    async def unpublish(context: CommandContext, command: UnpublishConnector) -> Moved:
+        return await withdrawing.unpublish(_caller(context), command, ports, runner, wait_seconds=seconds())
+
+    @service.command("connector", "retire", RetireConnector)
+    async def retire(context: CommandContext, command: RetireConnector) -> Moved:
+        return await withdrawing.retire(_caller(context), command, ports, runner, wait_seconds=seconds())
 
 
 class RegistryClient:
@@ -108,6 +132,9 @@ class RegistryClient:
 
     async def add_version(self, enterprise: str, command: AddVersion, *, request_id: str) -> VersionAdded:
         return await self._ask(enterprise, "version", "add", command, VersionAdded, request_id=request_id)
+
+    async def set_version_state(self, enterprise: str, command: SetVersionState, *, request_id: str) -> VersionStateSet:
+        return await self._ask(enterprise, "version", "set-state", command, VersionStateSet, request_id=request_id)
 
     async def test_credentials(
         self, enterprise: str, query: FetchTestCredentials, *, request_id: str

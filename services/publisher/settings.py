@@ -30,9 +30,9 @@ class PublisherSettings(ServiceSettings, DatabaseSettings):
         15.0,
         gt=0,
         le=300,
-        description="How long a publish command waits for its end, in seconds; after that it goes on by itself.",
+        description="How long a command waits for the move it began, in seconds; after that it goes on by itself.",
     )
     test_seconds: float = Field(300.0, gt=0, le=3600, description="How long one test run may take in all, in seconds.")
     fault_point: Point | None = Field(
-        None, description="For crash tests alone: the process kills itself when a publication reaches this point."
+        None, description="For crash tests alone: the process kills itself when a move reaches this point."
     )

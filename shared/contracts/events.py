@@ -22,6 +22,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
         "version_published",
         "version_deprecated",
         "unpublished",
+        "retired",
     ),
     "connection": ("created", "rotated", "deleted", "health_changed"),
     "operation": ("executed",),

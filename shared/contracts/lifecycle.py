@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, Literal
 
 from shared.contracts.errors import DibopError
@@ -18,6 +18,7 @@ MAY_BECOME: Final[Mapping[LaterState, frozenset[VersionState]]] = {
 }
 """For each state, those that lead to it. A deprecation may be told anew, with another successor or date."""
 
+_BEST_FIRST: Final[tuple[VersionState, ...]] = ("published", "deprecated", "unpublished", "retired")
 _MENDS: Final[Mapping[tuple[LaterState, VersionState], str]] = {
     ("deprecated", "unpublished"): "It takes no new connections any more; retire it once no connection uses it.",
     ("retired", "published"): "Deprecate or unpublish it first, so that its users hear of it.",
@@ -31,3 +32,8 @@ def require_may_become(slug: str, version: str, state: VersionState, wanted: Lat
         if state == "retired":
             mend = "What is retired does not come back."
         raise DibopError("conflict", f"Version {version} of {slug!r} is {state} and cannot become {wanted}. {mend}")
+
+
+def best_state(states: Iterable[VersionState]) -> VersionState | None:
+    """The state of a connector whose versions have these; None where it has none."""
+    return min(states, key=_BEST_FIRST.index, default=None)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.publisher.domain.publications import Evidence, scope_item
+from services.publisher.domain.evidence import Evidence
 from shared.contracts.commands import ChecklistItem, Scope, TemplateProblem
+from shared.contracts.names import PLATFORM
 from shared.contracts.template import Template
 
 
@@ -26,6 +27,7 @@ class Candidate:
     evidence: Mapping[str, Evidence]
 
 
+SCOPE_ITEM: Final = "scope"
 MAX_ITEMS: Final = 5000
 
 Question = Callable[[Candidate], Iterator[ChecklistItem]]
@@ -143,3 +145,21 @@ def _filled(item: str, path: str, value: object, *, required: bool) -> Checklist
     field = path.rpartition("/")[2]
     reason = f"{field} is empty; {'fill it in' if required else 'it is recommended'}."
     return _item(item, path, None if value else reason, required=required)
+
+
+def scope_item(owner: str, scope: Scope) -> ChecklistItem:
+    """Whether what `owner` drafts may be published to `scope` at all."""
+    if owner == PLATFORM and scope == "enterprise":
+        reason = (
+            "A draft of the platform belongs to all enterprises and cannot be published to one alone. "
+            "Publish it with scope 'catalogue', or save the draft as the enterprise's own."
+        )
+    elif owner != PLATFORM and scope == "catalogue":
+        reason = (
+            f"A draft of enterprise {owner!r} enters the catalogue only after a review by a Platform Admin, which "
+            "this version does not offer. Publish it with scope 'enterprise', or have a Platform Admin save it as a "
+            "draft of the platform."
+        )
+    else:
+        return ChecklistItem(item=SCOPE_ITEM, passed=True, required=True)
+    return ChecklistItem(item=SCOPE_ITEM, passed=False, required=True, reason=reason)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Any, Final
 
-from shared.contracts.commands import BumpName
+from shared.contracts.commands import BumpName, Connector, VersionSummary
+from shared.contracts.errors import DibopError
 
+_SHOWN: Final = 10
 FIRST_VERSION: Final = "1.0.0"
 _VERSION: Final = re.compile(r"(\d{1,6})\.(\d{1,6})\.(\d{1,6})\Z", re.ASCII)
 
@@ -149,6 +151,15 @@ class VersionNumber:
 def highest(versions: Iterable[str]) -> str | None:
     """The highest of `versions`, or None where there is none."""
     return max(versions, key=VersionNumber.parse, default=None)
+
+
+def version_named(connector: Connector, name: str) -> VersionSummary:
+    """A version of the connector; `not-found` where it has none of this number."""
+    for version in connector.versions:
+        if version.version == name:
+            return version
+    there = ", ".join(each.version for each in connector.versions[-_SHOWN:]) or "none"
+    raise DibopError("not-found", f"{connector.slug!r} has no version {name}. It has: {there}. Name one of these.")
 
 
 def bump_of(changes: Iterable[Change]) -> Bump:

@@ -6,17 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.publisher.domain.publications import Evidence, Publication, Refusal
+from services.publisher.domain.evidence import Evidence
+from services.publisher.domain.moves import Move, Refusal
 from shared.contracts.commands import (
     AddVersion,
     AppendAudit,
     Connector,
     Draft,
     FetchTestCredentials,
+    SetVersionState,
     StagedDraft,
     TestCredentials,
     Version,
     VersionAdded,
+    VersionStateSet,
 )
 from shared.contracts.events import Event
 from shared.contracts.execution import DraftExecutionRequest, ExecutionReply
@@ -56,6 +59,10 @@ class Registry(Protocol):
     async def version(self, enterprise: str, slug: str, version: str, *, request_id: str) -> Version: ...
 
     async def add_version(self, enterprise: str, command: AddVersion, *, request_id: str) -> VersionAdded: ...
+
+    async def set_version_state(
+        self, enterprise: str, command: SetVersionState, *, request_id: str
+    ) -> VersionStateSet: ...
 
     async def test_credentials(
         self, enterprise: str, query: FetchTestCredentials, *, request_id: str
@@ -100,24 +107,24 @@ class Store(Protocol):
         """The last evidence of each operation digest that has any."""
         ...
 
-    async def record_publication(self, publication: Publication) -> bool:
-        """Open a publication; False where one of the same owner and slug is open, or has made the version that
-        follows `base_version` already."""
+    async def record_move(self, move: Move) -> bool:
+        """Open a move; False where one of the same owner and slug is open, or where the version that follows a
+        release's `base_version` is made already."""
         ...
 
-    async def publication(self, identifier: str) -> Publication: ...
+    async def move(self, identifier: str) -> Move: ...
 
-    async def open_publication(self, owner: str, slug: str) -> Publication | None: ...
+    async def open_move(self, owner: str, slug: str) -> Move | None: ...
 
-    async def open_publications(self) -> Sequence[Publication]: ...
+    async def open_moves(self) -> Sequence[Move]: ...
 
-    async def note_version_added(self, identifier: str, entry: CatalogueEntry) -> None: ...
+    async def note_applied(self, identifier: str, entry: CatalogueEntry) -> None: ...
 
-    async def finish_publication(self, identifier: str, event: Event, audit: AuditRecord) -> None:
-        """Mark it published and let the event and the audit entry go out; nothing where it was marked before."""
+    async def finish_move(self, identifier: str, events: Sequence[Event], audit: AuditRecord) -> None:
+        """Mark it done and let the events and the audit entry go out; nothing where it was marked before."""
         ...
 
-    async def fail_publication(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
+    async def fail_move(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
         """Mark it failed, which lets the next one open; nothing where it is finished."""
         ...
 

@@ -1,14 +1,14 @@
-"""The way of a publication: recorded, version added at the registry, catalogue written, published.
+"""The way of a move: recorded, applied at the registry, catalogue written, done.
 
 Every step may be repeated, and what has been reached is stored before the next step begins. So whatever
 breaks, the way goes on from the stored state: after a while where a service is away, at the next start
-where this process died. Only a refusal by the registry ends it, and only before the version is there.
+where this process died. Only a refusal by the registry ends it, and only before the change is made.
 """
 
 from __future__ import annotations
 
 import asyncio
-import uuid
+import datetime as dt
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final
@@ -16,12 +16,11 @@ from typing import Any, Final
 import structlog
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
-from services.publisher.domain.publications import Publication, PublicationState, Refusal
-from services.publisher.handlers.ports import AuditRecord, Catalogue, Registry, Store
-from shared.contracts.clock import utc_now
-from shared.contracts.commands import AddVersion, AppendAudit, VersionAdded
+from services.publisher.domain.moves import Move, MoveState, Refusal, Release, Withdrawal, named
+from services.publisher.handlers import telling
+from services.publisher.handlers.ports import Catalogue, Registry, Store
+from shared.contracts.commands import AddVersion, CatalogueEntryModel, SetVersionState
 from shared.contracts.errors import DibopError, ErrorCode
-from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry, CatalogueVersion
 from shared.tasks import end
 
@@ -38,7 +37,7 @@ REFUSALS: Final[frozenset[ErrorCode]] = frozenset(
         "unknown-version",
     }
 )
-"""The registry's answers that say for certain that there is no such version. All others may pass."""
+"""The registry's answers that say for certain that nothing was changed. All others may pass."""
 
 _FIRST_WAIT_SECONDS: Final = 0.2
 _LONGEST_WAIT_SECONDS: Final = 15.0
@@ -51,18 +50,18 @@ class Point(StrEnum):
     """The places between two steps, where a process may die and another must take over."""
 
     RECORDED = "recorded"
-    VERSION_ADDED = "version-added"
-    VERSION_NOTED = "version-noted"
+    APPLIED = "applied"
+    NOTED = "noted"
     CATALOGUE_WRITTEN = "catalogue-written"
-    PUBLISHED = "published"
+    DONE = "done"
 
 
 Reached = Callable[[Point], None]
-"""Told of every point that a publication reaches; tests die in it."""
+"""Told of every point that a move reaches; tests die in it."""
 
 
-class PublicationRunner:
-    """Brings publications to their end, each in one task; whoever asks for the same one joins that task."""
+class MoveRunner:
+    """Brings moves to their end, each in one task; whoever asks for the same one joins that task."""
 
     def __init__(
         self,
@@ -78,15 +77,15 @@ class PublicationRunner:
         self._catalogue = catalogue
         self._reached = reached
         self._first_wait_seconds = first_wait_seconds
-        self._tasks: dict[str, asyncio.Task[Publication]] = {}
+        self._tasks: dict[str, asyncio.Task[Move]] = {}
         self._trouble: dict[str, str] = {}
         self._adopting: asyncio.Task[None] | None = None
 
-    def run(self, identifier: str) -> asyncio.Task[Publication]:
-        """The task that ends with the publication published or failed."""
+    def run(self, identifier: str) -> asyncio.Task[Move]:
+        """The task that ends with the move done or failed."""
         task = self._tasks.get(identifier)
         if task is None:
-            task = asyncio.create_task(self._to_the_end(identifier), name=f"publication {identifier}")
+            task = asyncio.create_task(self._to_the_end(identifier), name=f"move {identifier}")
             self._tasks[identifier] = task
             task.add_done_callback(lambda _: self._forget(identifier))
         return task
@@ -94,14 +93,14 @@ class PublicationRunner:
     async def start(self, *, adopt_seconds: float = _ADOPT_SECONDS) -> None:
         """Go on with what is open, now and every `adopt_seconds`: a replica that died may not come back."""
         await self.resume()
-        self._adopting = asyncio.create_task(self._adopt(adopt_seconds), name="publication adopter")
+        self._adopting = asyncio.create_task(self._adopt(adopt_seconds), name="move adopter")
 
     async def resume(self) -> None:
-        """Go on with every publication that is open; another process may be at the same one."""
-        for publication in await self._store.open_publications():
-            if publication.id not in self._tasks:
-                _log.info("Resuming a publication", **_labels(publication), state=publication.state.value)
-                self.run(publication.id)
+        """Go on with every move that is open; another process may be at the same one."""
+        for move in await self._store.open_moves():
+            if move.id not in self._tasks:
+                _log.info("Resuming a move", **_labels(move), state=move.state.value)
+                self.run(move.id)
 
     async def stop(self) -> None:
         """Leave the open ones to the next start."""
@@ -111,7 +110,7 @@ class PublicationRunner:
         await end(*tasks)
 
     def trouble(self, identifier: str) -> str | None:
-        """What the last attempt ran into, for a publication that is not at its end."""
+        """What the last attempt ran into, for a move that is not at its end."""
         return self._trouble.get(identifier)
 
     async def _adopt(self, every_seconds: float) -> None:
@@ -120,9 +119,9 @@ class PublicationRunner:
             try:
                 await self.resume()
             except Exception:  # noqa: BLE001  # the database may be away; the next round looks again
-                _log.exception("Open publications could not be looked up")
+                _log.exception("Open moves could not be looked up")
 
-    async def _to_the_end(self, identifier: str) -> Publication:
+    async def _to_the_end(self, identifier: str) -> Move:
         attempts = AsyncRetrying(
             wait=wait_exponential_jitter(
                 multiplier=self._first_wait_seconds, max=_LONGEST_WAIT_SECONDS, jitter=self._first_wait_seconds
@@ -133,51 +132,55 @@ class PublicationRunner:
         )
         return await attempts(self._advance, identifier)
 
-    async def _advance(self, identifier: str) -> Publication:
-        publication = await self._store.publication(identifier)
-        if publication.state is PublicationState.RECORDED:
-            publication = await self._add_version(publication)
-        if publication.state is PublicationState.VERSION_ADDED:
-            publication = await self._project(publication)
-        return publication
+    async def _advance(self, identifier: str) -> Move:
+        move = await self._store.move(identifier)
+        if move.state is MoveState.RECORDED:
+            move = await self._apply(move)
+        if move.state is MoveState.APPLIED:
+            move = await self._project(move)
+        return move
 
-    async def _add_version(self, publication: Publication) -> Publication:
+    async def _apply(self, move: Move) -> Move:
         self._reached(Point.RECORDED)
         try:
-            added = await self._registry.add_version(
-                publication.owner, _add_version(publication), request_id=publication.request_id
-            )
+            answer = await self._at_registry(move)
         except DibopError as error:
             if error.code not in REFUSALS:
                 raise
-            refusal = Refusal(error.code, f"The registry refused version {publication.version}: {error.detail}")
-            audit = _audit(publication, "connector.publish-failed", {"reason": refusal.detail})
-            await self._store.fail_publication(publication.id, refusal, audit)
-            _log.warning("A publication failed", **_labels(publication), reason=refusal.detail)
+            refusal = Refusal(error.code, f"{move.title} was refused by the registry: {error.detail}")
+            await self._store.fail_move(move.id, refusal, telling.audit(move, failed_because=refusal.detail))
+            _log.warning("A move failed", **_labels(move), reason=refusal.detail)
         else:
-            self._reached(Point.VERSION_ADDED)
-            await self._store.note_version_added(publication.id, _entry(added))
-            self._reached(Point.VERSION_NOTED)
-        return await self._store.publication(publication.id)
+            self._reached(Point.APPLIED)
+            await self._store.note_applied(move.id, _entry(answer))
+            self._reached(Point.NOTED)
+        return await self._store.move(move.id)
 
-    async def _project(self, publication: Publication) -> Publication:
-        if publication.entry is None:
-            raise RuntimeError(f"publication {publication.id} has state {publication.state} and no catalogue entry")
-        await self._catalogue.put(publication.entry)
+    async def _at_registry(self, move: Move) -> CatalogueEntryModel:
+        match move.content:
+            case Release() as release:
+                adding = _add_version(move, release)
+                return await self._registry.add_version(move.owner, adding, request_id=move.request_id)
+            case Withdrawal() as withdrawal:
+                setting = _set_state(move, withdrawal)
+                return await self._registry.set_version_state(move.owner, setting, request_id=move.request_id)
+
+    async def _project(self, move: Move) -> Move:
+        if move.entry is None:
+            raise RuntimeError(f"move {move.id} is {move.state} and has no catalogue entry")
+        await self._catalogue.put(move.entry)
         self._reached(Point.CATALOGUE_WRITTEN)
-        await self._store.finish_publication(
-            publication.id, _version_published(publication), _audit(publication, "connector.publish", {})
-        )
-        self._reached(Point.PUBLISHED)
-        _log.info("Published", **_labels(publication))
-        return await self._store.publication(publication.id)
+        await self._store.finish_move(move.id, telling.events(move), telling.audit(move))
+        self._reached(Point.DONE)
+        _log.info("Moved", **_labels(move))
+        return await self._store.move(move.id)
 
     def _note_trouble(self, identifier: str, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         self._trouble[identifier] = error.detail if isinstance(error, DibopError) else type(error).__name__
         _log.warning(
-            "A publication waits",
-            publication=identifier,
+            "A move waits",
+            move=identifier,
             attempt=state.attempt_number,
             seconds=round(state.upcoming_sleep, 2),
             reason=str(error),
@@ -189,80 +192,54 @@ class PublicationRunner:
         self._trouble.pop(identifier, None)
 
 
-def _add_version(publication: Publication) -> AddVersion:
+def _add_version(move: Move, release: Release) -> AddVersion:
     return AddVersion(
-        publication_id=publication.id,
-        slug=publication.slug,
-        version=publication.version,
-        digest=publication.digest,
-        scope=publication.scope,
-        revision=publication.revision,
-        actor=publication.actor,
-        notes=publication.notes,
+        publication_id=move.id,
+        slug=move.slug,
+        version=release.version,
+        digest=release.digest,
+        scope=release.scope,
+        revision=release.revision,
+        actor=move.actor,
+        notes=move.notes,
     )
 
 
-def _entry(added: VersionAdded) -> CatalogueEntry:
+def _set_state(move: Move, withdrawal: Withdrawal) -> SetVersionState:
+    return SetVersionState(
+        move_id=move.id,
+        slug=move.slug,
+        versions=list(withdrawal.versions),
+        state=withdrawal.state,
+        successor=withdrawal.successor,
+        date=dt.date.fromisoformat(withdrawal.date) if withdrawal.date else None,
+        actor=move.actor,
+        notes=move.notes,
+    )
+
+
+def _entry(answer: CatalogueEntryModel) -> CatalogueEntry:
     return CatalogueEntry(
-        slug=added.slug,
-        owner=added.owner,
-        generation=added.generation,
+        slug=answer.slug,
+        owner=answer.owner,
+        generation=answer.generation,
         versions=[
             CatalogueVersion(version=v.version, digest=v.digest, state=v.state, published_at=v.published_at)
-            for v in added.versions
+            for v in answer.versions
         ],
     )
 
 
-def _version_published(publication: Publication) -> Event:
-    """The event carries the publication's id, so that it is the same event however often it is written."""
-    return Event(
-        enterprise=publication.owner,
-        noun="connector",
-        identifier=publication.slug,
-        what="version_published",
-        source="publisher",
-        data={
-            "slug": publication.slug,
-            "owner": publication.owner,
-            "scope": publication.scope,
-            "version": publication.version,
-            "previous_version": publication.base_version,
-            "digest": publication.digest,
-            "published_at": publication.published_at,
-            "published_by": publication.actor,
-            "notes": publication.notes,
-        },
-        id=publication.id,
-    )
-
-
-def _audit(publication: Publication, action: str, details: dict[str, str]) -> AuditRecord:
-    return AuditRecord(
-        publication.owner,
-        AppendAudit(
-            id=str(uuid.uuid5(uuid.UUID(publication.id), action)),
-            at=utc_now(),
-            actor=publication.actor,
-            action=action,
-            noun="connector",
-            identifier=publication.slug,
-            details={
-                "publication": publication.id,
-                "version": publication.version,
-                "digest": publication.digest,
-                "scope": publication.scope,
-                **details,
-            },
-            request_id=publication.request_id,
-        ),
-    )
-
-
-def _labels(publication: Publication) -> dict[str, str]:
+def _labels(move: Move) -> dict[str, str]:
+    match move.content:
+        case Release(version=version):
+            versions = version
+        case Withdrawal(versions=several):
+            versions = named(several)
     return {
-        "publication": publication.id,
-        "connector": publication.slug,
-        "owner": publication.owner,
-        "version": publication.version,
+        "move": move.id,
+        "kind": move.kind.value,
+        "connector": move.slug,
+        "owner": move.owner,
+        "versions": versions,
     }

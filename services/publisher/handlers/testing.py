@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from services.publisher.domain import testing
-from services.publisher.domain.publications import Evidence
+from services.publisher.domain.evidence import Evidence
 from services.publisher.domain.templates import valid_template
 from services.publisher.handlers.ports import AuditRecord, Caller, Ports
 from shared.contracts.clock import utc_now

@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.publisher.domain.publications import OPEN_STATES, Evidence, Publication, PublicationState, Refusal
+from services.publisher.domain.evidence import Evidence
+from services.publisher.domain.moves import OPEN_STATES, Move, MoveKind, MoveState, Refusal, Release, Withdrawal
 from services.publisher.handlers.ports import AuditRecord
-from services.publisher.store.tables import audit_queue, evidence, publications
+from services.publisher.store.tables import audit_queue, evidence, moves
 from shared.contracts.commands import AppendAudit
 from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry
@@ -22,12 +23,13 @@ from shared.persistence.outbox import enqueue
 from shared.persistence.tenancy import across_tenants
 
 _OPEN: Final = [state.value for state in OPEN_STATES]
+_RELEASES: Final = (MoveKind.PUBLISH.value, MoveKind.ROLLBACK.value)
 _DIGESTS_AT_ONCE: Final = 500
 """Below the number of bound values that either database takes in one statement."""
 
 
 class _OvertakenError(Exception):
-    """Rolls back a publication whose version was made meanwhile."""
+    """Rolls back a move whose version was made meanwhile."""
 
 
 class SqlStore:
@@ -53,57 +55,45 @@ class SqlStore:
                 found.update((row["operation_digest"], Evidence(**row)) for row in rows.mappings())
         return found
 
-    async def record_publication(self, publication: Publication) -> bool:
+    async def record_move(self, move: Move) -> bool:
         """The unique index holds back a second open one; the query sees one that came and went meanwhile."""
         try:
             async with self._database.write() as connection:
-                await connection.execute(publications.insert().values(_to_row(publication)))
-                await _require_no_follower(connection, publication)
+                await connection.execute(moves.insert().values(_to_row(move)))
+                if isinstance(move.content, Release):
+                    await _require_no_follower(connection, move, move.content)
         except (IntegrityError, _OvertakenError):
             return False
         return True
 
-    async def publication(self, identifier: str) -> Publication:
+    async def move(self, identifier: str) -> Move:
         async with self._database.read() as connection:
-            row = await connection.execute(
-                across_tenants(sa.select(publications).where(publications.c.id == identifier))
-            )
+            row = await connection.execute(across_tenants(sa.select(moves).where(moves.c.id == identifier)))
             return _from_row(row.mappings().one())
 
-    async def open_publication(self, owner: str, slug: str) -> Publication | None:
-        query = _open().where(publications.c.owner == owner, publications.c.slug == slug)
-        found = await self._publications(query)
+    async def open_move(self, owner: str, slug: str) -> Move | None:
+        found = await self._moves(_open().where(moves.c.owner == owner, moves.c.slug == slug))
         return found[0] if found else None
 
-    async def open_publications(self) -> Sequence[Publication]:
-        return await self._publications(across_tenants(_open()))
+    async def open_moves(self) -> Sequence[Move]:
+        return await self._moves(across_tenants(_open()))
 
-    async def note_version_added(self, identifier: str, entry: CatalogueEntry) -> None:
+    async def note_applied(self, identifier: str, entry: CatalogueEntry) -> None:
+        noted = msgspec.json.encode(entry).decode()
         async with self._database.write() as connection:
-            await _move(
-                connection,
-                identifier,
-                PublicationState.RECORDED,
-                PublicationState.VERSION_ADDED,
-                entry=msgspec.json.encode(entry).decode(),
-            )
+            await _advance(connection, identifier, MoveState.RECORDED, MoveState.APPLIED, entry=noted)
 
-    async def finish_publication(self, identifier: str, event: Event, audit: AuditRecord) -> None:
+    async def finish_move(self, identifier: str, events: Sequence[Event], audit: AuditRecord) -> None:
         async with self._database.write() as connection:
-            if await _move(connection, identifier, PublicationState.VERSION_ADDED, PublicationState.PUBLISHED):
-                await enqueue(connection, event)
+            if await _advance(connection, identifier, MoveState.APPLIED, MoveState.DONE):
+                for event in events:
+                    await enqueue(connection, event)
                 await _queue_audit(connection, audit)
 
-    async def fail_publication(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
+    async def fail_move(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
+        why = {"refusal_code": refusal.code, "refusal_detail": refusal.detail}
         async with self._database.write() as connection:
-            if await _move(
-                connection,
-                identifier,
-                PublicationState.RECORDED,
-                PublicationState.FAILED,
-                refusal_code=refusal.code,
-                refusal_detail=refusal.detail,
-            ):
+            if await _advance(connection, identifier, MoveState.RECORDED, MoveState.FAILED, **why):
                 await _queue_audit(connection, audit)
 
     async def waiting_audit(self, limit: int) -> Sequence[AuditRecord]:
@@ -116,36 +106,36 @@ class SqlStore:
         async with self._database.write() as connection:
             await connection.execute(across_tenants(audit_queue.delete().where(audit_queue.c.entry_id == entry_id)))
 
-    async def _publications(self, query: sa.Select[Any]) -> list[Publication]:
+    async def _moves(self, query: sa.Select[Any]) -> list[Move]:
         async with self._database.read() as connection:
             return [_from_row(row) for row in (await connection.execute(query)).mappings()]
 
 
 def _open() -> sa.Select[Any]:
-    query = sa.select(publications).where(publications.c.state.in_(_OPEN))
-    return query.order_by(publications.c.created_at, publications.c.id)
+    return sa.select(moves).where(moves.c.state.in_(_OPEN)).order_by(moves.c.created_at, moves.c.id)
 
 
-async def _require_no_follower(connection: AsyncConnection, publication: Publication) -> None:
+async def _require_no_follower(connection: AsyncConnection, move: Move, release: Release) -> None:
     followers = await connection.execute(
-        sa.select(publications.c.id).where(
-            publications.c.owner == publication.owner,
-            publications.c.slug == publication.slug,
-            publications.c.state == PublicationState.PUBLISHED.value,
-            publications.c.base_version.is_not_distinct_from(publication.base_version),
+        sa.select(moves.c.id).where(
+            moves.c.owner == move.owner,
+            moves.c.slug == move.slug,
+            moves.c.kind.in_(_RELEASES),
+            moves.c.state == MoveState.DONE.value,
+            moves.c.base_version.is_not_distinct_from(release.base_version),
         )
     )
     if followers.first() is not None:
         raise _OvertakenError
 
 
-async def _move(
-    connection: AsyncConnection, identifier: str, before: PublicationState, after: PublicationState, **values: Any
+async def _advance(
+    connection: AsyncConnection, identifier: str, before: MoveState, after: MoveState, **values: Any
 ) -> bool:
-    """Move a publication on; False where it does not stand in `before` any more, and nothing is changed."""
-    moving = publications.update().where(publications.c.id == identifier, publications.c.state == before.value)
-    moved = await connection.execute(across_tenants(moving.values(state=after.value, **values)))
-    return moved.rowcount == 1
+    """Bring a move on; False where it does not stand in `before` any more, and nothing is changed."""
+    advancing = moves.update().where(moves.c.id == identifier, moves.c.state == before.value)
+    advanced = await connection.execute(across_tenants(advancing.values(state=after.value, **values)))
+    return advanced.rowcount == 1
 
 
 async def _queue_audit(connection: AsyncConnection, audit: AuditRecord) -> None:
@@ -166,17 +156,36 @@ def _latest_evidence(owner: str, slug: str, digests: Sequence[str]) -> sa.Select
     return sa.select(*columns).where(evidence.c.owner == owner, evidence.c.id.in_(last))
 
 
-def _to_row(publication: Publication) -> dict[str, Any]:
-    row = asdict(publication)
-    del row["entry"], row["refusal"]
-    return {**row, "state": publication.state.value}
+def _to_row(move: Move) -> dict[str, Any]:
+    return {
+        "id": move.id,
+        "kind": move.kind.value,
+        "owner": move.owner,
+        "slug": move.slug,
+        "base_version": move.content.base_version if isinstance(move.content, Release) else None,
+        "content": msgspec.json.encode(move.content).decode(),
+        "actor": move.actor,
+        "notes": move.notes,
+        "request_id": move.request_id,
+        "created_at": move.created_at,
+        "state": move.state.value,
+    }
 
 
-def _from_row(row: Mapping[Any, Any]) -> Publication:
-    values = dict(row)
-    entry, code, detail = (values.pop(name) for name in ("entry", "refusal_code", "refusal_detail"))
-    return Publication(
-        **{**values, "state": PublicationState(values["state"])},
-        entry=msgspec.json.decode(entry, type=CatalogueEntry) if entry else None,
-        refusal=Refusal(code, detail) if code else None,
+def _from_row(row: Mapping[Any, Any]) -> Move:
+    content: type[Release | Withdrawal] = Release if row["kind"] in _RELEASES else Withdrawal
+    code = row["refusal_code"]
+    return Move(
+        id=row["id"],
+        kind=MoveKind(row["kind"]),
+        owner=row["owner"],
+        slug=row["slug"],
+        content=msgspec.json.decode(row["content"], type=content),
+        actor=row["actor"],
+        notes=row["notes"],
+        request_id=row["request_id"],
+        created_at=row["created_at"],
+        state=MoveState(row["state"]),
+        entry=msgspec.json.decode(row["entry"], type=CatalogueEntry) if row["entry"] else None,
+        refusal=Refusal(code, row["refusal_detail"]) if code else None,
     )

@@ -6,7 +6,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from services.publisher.domain.publications import OPEN_STATES
+from services.publisher.domain.moves import OPEN_STATES
 from shared.persistence.tenancy import owned_by
 
 metadata: Final = sa.MetaData()
@@ -39,17 +39,15 @@ evidence: Final = sa.Table(
 
 sa.Index("evidence_of_operation", evidence.c.owner, evidence.c.slug, evidence.c.operation_digest, evidence.c.id)
 
-publications: Final = sa.Table(
-    "publications",
+moves: Final = sa.Table(
+    "moves",
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("kind", sa.String(20), nullable=False),
     sa.Column("owner", NAME, nullable=False),
     sa.Column("slug", NAME, nullable=False),
-    sa.Column("scope", sa.String(20), nullable=False),
-    sa.Column("digest", DIGEST, nullable=False),
-    sa.Column("version", sa.String(20), nullable=False),
     sa.Column("base_version", sa.String(20)),
-    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("notes", sa.Text, nullable=False),
     sa.Column("request_id", sa.String(128), nullable=False),
@@ -58,21 +56,21 @@ publications: Final = sa.Table(
     sa.Column("entry", sa.Text),
     sa.Column("refusal_code", sa.String(40)),
     sa.Column("refusal_detail", sa.Text),
-    sa.CheckConstraint("state IN ('recorded', 'version_added', 'published', 'failed')", name="publication_state_known"),
+    sa.CheckConstraint("state IN ('recorded', 'applied', 'done', 'failed')", name="move_state_known"),
     info=owned_by("owner"),
 )
-"""Every publication that was ever begun; `entry` is the catalogue entry as JSON."""
+"""Every move that was ever begun. `content` is a Release or a Withdrawal as JSON, `entry` the catalogue entry."""
 
-_IS_OPEN: Final = publications.c.state.in_([state.value for state in OPEN_STATES])
+_IS_OPEN: Final = moves.c.state.in_([state.value for state in OPEN_STATES])
 sa.Index(
-    "publications_one_open",
-    publications.c.owner,
-    publications.c.slug,
+    "moves_one_open",
+    moves.c.owner,
+    moves.c.slug,
     unique=True,
     sqlite_where=_IS_OPEN,
     postgresql_where=_IS_OPEN,
 )
-sa.Index("publications_of_connector", publications.c.owner, publications.c.slug, publications.c.state)
+sa.Index("moves_of_connector", moves.c.owner, moves.c.slug, moves.c.state)
 
 audit_queue: Final = sa.Table(
     "audit_queue",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
 from shared.contracts.commands import ConnectorState
+from shared.contracts.lifecycle import best_state
 from shared.contracts.projections import VersionState
 
 _STATES: Final[Sequence[VersionState]] = ("published", "deprecated", "unpublished", "retired")
@@ -54,5 +55,4 @@ def chosen(versions: Iterable[V], policy: str, states: frozenset[VersionState] =
 
 def connector_state(versions: Iterable[HasVersion]) -> ConnectorState:
     """The best state of any version; `draft` where there is none."""
-    states = {each.state for each in versions}
-    return next((state for state in _STATES if state in states), "draft")
+    return best_state(each.state for each in versions) or "draft"

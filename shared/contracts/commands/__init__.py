@@ -80,6 +80,13 @@ from shared.contracts.commands.keys import (
     ShowKeys,
     WorkerKeys,
 )
+from shared.contracts.commands.moves import (
+    DeprecateConnector,
+    Moved,
+    RetireConnector,
+    RollbackConnector,
+    UnpublishConnector,
+)
 from shared.contracts.commands.oauth import CodeExchanged, ExchangeCode, ExchangeTestCode, TestCodeExchanged
 from shared.contracts.commands.publishing import (
     DRAFT,
@@ -150,6 +157,7 @@ __all__ = [
     "DeleteConnection",
     "DeleteConsumer",
     "DeleteTestCredentials",
+    "DeprecateConnector",
     "Deprecation",
     "DiffConnector",
     "Difference",
@@ -179,6 +187,7 @@ __all__ = [
     "ListKeyUses",
     "ListTestCredentials",
     "Message",
+    "Moved",
     "NoteKeyRotation",
     "PlanTest",
     "PlannedOperation",
@@ -190,7 +199,9 @@ __all__ = [
     "Resealed",
     "ResealedToken",
     "ResetCircuits",
+    "RetireConnector",
     "RetireKey",
+    "RollbackConnector",
     "RotateConnection",
     "RunTest",
     "SaveDraft",
@@ -217,6 +228,7 @@ __all__ = [
     "Token",
     "TokenModel",
     "TokenStored",
+    "UnpublishConnector",
     "Version",
     "VersionAdded",
     "VersionStateSet",

@@ -69,6 +69,14 @@ class Author:
         scope = "catalogue" if self.enterprise == "platform" else "enterprise"
         return await self.ask("publisher", "connector.publish", {"slug": SLUG, "scope": scope}, commands.Published)
 
+    async def move(self, verb: str, **body: Any) -> commands.Moved:
+        """Deprecate, unpublish or retire."""
+        return await self.ask("publisher", f"connector.{verb}", {"slug": SLUG, **body}, commands.Moved)
+
+    async def roll_back(self, version: str) -> commands.Published:
+        body = {"slug": SLUG, "version": version}
+        return await self.ask("publisher", "connector.rollback", body, commands.Published)
+
     async def connector(self) -> commands.Connector:
         return await self.ask("registry", "connector.show", {"slug": SLUG}, commands.Connector)
 
@@ -194,11 +202,14 @@ def store(migrated: Database) -> SqlStore:
     return SqlStore(migrated)
 
 
+ServePublisher = Callable[[], AbstractAsyncContextManager[None]]
+
+
 @pytest.fixture
-async def publisher(
-    nats_url: str, registry: None, tokens: Tokens, service_token_file: Path, database_url: str, migrated: Database
-) -> AsyncIterator[None]:
-    """A publisher that serves, in this process."""
+def serve_publisher(
+    nats_url: str, tokens: Tokens, service_token_file: Path, database_url: str, migrated: Database
+) -> ServePublisher:
+    """A publisher that serves, in this process, as long as the block lasts; over the same database each time."""
     settings = PublisherSettings(
         nats_url=nats_url,
         database_url=database_url,
@@ -206,10 +217,23 @@ async def publisher(
         service_token_file=service_token_file,
         drain_seconds=5,
     )
-    service = publisher_app.build(settings, migrated)
-    await service.start()
-    yield
-    await service.drain_and_stop()
+
+    @contextlib.asynccontextmanager
+    async def serve() -> AsyncIterator[None]:
+        service = publisher_app.build(settings, migrated)
+        await service.start()
+        try:
+            yield
+        finally:
+            await service.drain_and_stop()
+
+    return serve
+
+
+@pytest.fixture
+async def publisher(registry: None, serve_publisher: ServePublisher) -> AsyncIterator[None]:
+    async with serve_publisher():
+        yield
 
 
 StartPublisher = Callable[..., ManagedProcess]

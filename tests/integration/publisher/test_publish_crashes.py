@@ -69,7 +69,7 @@ async def test_it_ends_by_itself_without_another_command(
     platform: Author,
     js: JetStreamContext,
 ) -> None:
-    first = start_publisher(fault_point=Point.VERSION_ADDED.value)
+    first = start_publisher(fault_point=Point.APPLIED.value)
     await prepared(platform)
     lost = asyncio.create_task(platform.publish())
     await asyncio.to_thread(first.wait)
@@ -111,7 +111,7 @@ async def test_a_publication_waits_for_a_registry_that_is_away(
         lost.cancel()
 
     second = await asyncio.to_thread(start_publisher)
-    await eventually(lambda: "A publication waits" in second.output)
+    await eventually(lambda: "A move waits" in second.output)
     assert await events(js, "version_published") == []
 
     async with serve_registry():

@@ -29,8 +29,8 @@ def run(*arguments: str, **settings: str) -> tuple[int, str]:
 
 
 def test_migrating_says_from_where_to_where(database_url: str) -> None:
-    assert run("migrate", DIBOP_DATABASE_URL=database_url) == (0, "publisher: revision none to 0001\n")
-    assert run("migrate", DIBOP_DATABASE_URL=database_url) == (0, "publisher: revision 0001 to 0001\n")
+    assert run("migrate", DIBOP_DATABASE_URL=database_url) == (0, f"publisher: revision none to {HEAD}\n")
+    assert run("migrate", DIBOP_DATABASE_URL=database_url) == (0, f"publisher: revision {HEAD} to {HEAD}\n")
 
 
 def test_it_says_all_that_its_settings_lack() -> None:

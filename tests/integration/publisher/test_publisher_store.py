@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
+import msgspec
 import pytest
+import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, select
 from sqlalchemy.exc import IntegrityError
 
-from services.publisher.domain.publications import Evidence, Publication, PublicationState, Refusal
+from services.publisher.app import MIGRATIONS
+from services.publisher.domain.evidence import Evidence
+from services.publisher.domain.moves import Move, MoveKind, MoveState, Refusal, Release, Withdrawal
 from services.publisher.handlers.ports import AuditRecord
 from services.publisher.store import SqlStore, tables
 from shared.contracts.clock import utc_now
@@ -21,27 +25,22 @@ from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry, CatalogueVersion
 from shared.persistence import outbox
 from shared.persistence.engine import Database
+from shared.persistence.migrate import upgrade
 
 DIGEST = "sha256:" + "a" * 64
 OTHER_DIGEST = "sha256:" + "b" * 64
 ENTRY = CatalogueEntry("weather", "platform", 1, [CatalogueVersion("1.0.0", DIGEST, "published", utc_now())])
 
 
-def publication(identifier: str, **values: Any) -> Publication:
-    first: dict[str, Any] = {
-        "owner": "platform",
-        "slug": "weather",
-        "scope": "catalogue",
-        "digest": DIGEST,
-        "version": "1.0.0",
-        "base_version": None,
-        "revision": 1,
-        "actor": "ada",
-        "notes": "",
-        "request_id": "r",
-        "created_at": utc_now(),
-    }
-    return Publication(identifier, **{**first, **values})
+def move(identifier: str, *, owner: str = "platform", slug: str = "weather", **content: Any) -> Move:
+    release = {"version": "1.0.0", "digest": DIGEST, "scope": "catalogue", "revision": 1, "base_version": None}
+    made = Release(**{**release, **content})
+    return Move(identifier, MoveKind.PUBLISH, owner, slug, made, "ada", "Wörds", "r", utc_now())
+
+
+def withdrawal(identifier: str) -> Move:
+    made = Withdrawal(("1.0.0", "1.1.0"), "deprecated", "2.0.0", "2030-01-31")
+    return Move(identifier, MoveKind.DEPRECATE, "platform", "weather", made, "ada", "", "r", utc_now())
 
 
 def evidence(outcome: str, digest: str = DIGEST, **values: Any) -> Evidence:
@@ -107,60 +106,93 @@ async def test_a_test_is_kept_with_its_event_and_audit_entry_or_not_at_all(store
     assert [record.entry.id for record in await store.waiting_audit(10)] == ["1"]
 
 
-async def test_of_publications_at_once_exactly_one_is_recorded(store: SqlStore) -> None:
-    outcomes = await asyncio.gather(*(store.record_publication(publication(f"p-{n}")) for n in range(8)))
+async def test_of_moves_at_once_exactly_one_is_recorded(store: SqlStore) -> None:
+    wanted = [*(move(f"m-{n}") for n in range(4)), *(withdrawal(f"w-{n}") for n in range(4))]
+
+    outcomes = await asyncio.gather(*(store.record_move(each) for each in wanted))
 
     assert outcomes.count(True) == 1
-    assert len(await store.open_publications()) == 1
+    assert len(await store.open_moves()) == 1
 
 
-async def test_publications_of_different_connectors_do_not_meet(store: SqlStore) -> None:
-    assert await store.record_publication(publication("p-1"))
-    assert await store.record_publication(publication("p-2", slug="other"))
-    assert await store.record_publication(publication("p-3", owner="acme"))
+async def test_moves_of_different_connectors_do_not_meet(store: SqlStore) -> None:
+    assert await store.record_move(move("m-1"))
+    assert await store.record_move(move("m-2", slug="other"))
+    assert await store.record_move(move("m-3", owner="acme"))
 
 
-async def test_a_publication_comes_back_as_it_was_recorded(store: SqlStore) -> None:
-    recorded = publication("p-1", notes="Wörds", base_version="1.0.0", version="1.1.0")
-    await store.record_publication(recorded)
+@pytest.mark.parametrize(
+    "recorded", [move("m-1", base_version="1.0.0", version="1.1.0", content_of="0.9.0"), withdrawal("m-1")]
+)
+async def test_a_move_comes_back_as_it_was_recorded(store: SqlStore, recorded: Move) -> None:
+    await store.record_move(recorded)
 
-    assert await store.publication("p-1") == recorded
-    assert await store.open_publication("platform", "weather") == recorded
-    assert await store.open_publication("platform", "other") is None
+    assert await store.move("m-1") == recorded
+    assert await store.open_move("platform", "weather") == recorded
+    assert await store.open_move("platform", "other") is None
 
 
-async def test_each_move_happens_once(store: SqlStore, migrated: Database) -> None:
-    await store.record_publication(publication("p-1"))
+async def test_each_step_happens_once(store: SqlStore, migrated: Database) -> None:
+    recorded = move("m-1")
+    await store.record_move(recorded)
 
     for _ in range(2):
-        await store.note_version_added("p-1", ENTRY)
+        await store.note_applied("m-1", ENTRY)
     for number in range(2):
-        await store.finish_publication("p-1", event("p-1"), audit(f"a-{number}"))
-    await store.fail_publication("p-1", Refusal("conflict", "No."), audit("a-3"))
+        await store.finish_move("m-1", [event("m-1"), event("m-2")], audit(f"a-{number}"))
+    await store.fail_move("m-1", Refusal("conflict", "No."), audit("a-3"))
 
-    finished = await store.publication("p-1")
-    assert finished == replace(publication("p-1"), state=PublicationState.PUBLISHED, entry=ENTRY,
-                               created_at=finished.created_at)  # fmt: skip
-    assert await waiting_events(migrated) == ["evt.v1.platform.connector.weather.version_published"]
+    assert await store.move("m-1") == replace(recorded, state=MoveState.DONE, entry=ENTRY)
+    assert await waiting_events(migrated) == ["evt.v1.platform.connector.weather.version_published"] * 2
     assert [record.entry.id for record in await store.waiting_audit(10)] == ["a-0"]
-    assert await store.open_publications() == []
+    assert await store.open_moves() == []
 
 
-async def test_a_failed_publication_frees_the_slug_and_keeps_its_reason(store: SqlStore) -> None:
-    await store.record_publication(publication("p-1"))
-    await store.fail_publication("p-1", Refusal("conflict", "No."), audit())
+async def test_a_failed_move_frees_the_slug_and_keeps_its_reason(store: SqlStore) -> None:
+    await store.record_move(move("m-1"))
+    await store.fail_move("m-1", Refusal("conflict", "No."), audit())
 
-    assert (await store.publication("p-1")).refusal == Refusal("conflict", "No.")
-    assert await store.record_publication(publication("p-2"))
+    assert (await store.move("m-1")).refusal == Refusal("conflict", "No.")
+    assert await store.record_move(move("m-2"))
 
 
-async def test_a_publication_computed_before_another_was_finished_is_not_recorded(store: SqlStore) -> None:
-    await store.record_publication(publication("p-1"))
-    await store.note_version_added("p-1", ENTRY)
-    await store.finish_publication("p-1", event(), audit())
+async def test_a_release_computed_before_another_was_finished_is_not_recorded(store: SqlStore) -> None:
+    await _done(store, move("m-1"))
 
-    assert not await store.record_publication(publication("p-2"))
-    assert await store.record_publication(publication("p-3", base_version="1.0.0", version="1.0.1"))
+    assert not await store.record_move(move("m-2"))
+    assert await store.record_move(move("m-3", base_version="1.0.0", version="1.0.1"))
+
+
+async def test_withdrawals_follow_one_another(store: SqlStore) -> None:
+    await _done(store, withdrawal("m-1"))
+
+    assert await store.record_move(withdrawal("m-2"))
+
+
+async def _done(store: SqlStore, made: Move) -> None:
+    assert await store.record_move(made)
+    await store.note_applied(made.id, ENTRY)
+    await store.finish_move(made.id, [event()], audit(made.id))
+
+
+async def test_publications_of_the_first_version_come_over_as_moves(database: Database) -> None:
+    await upgrade(database, MIGRATIONS, "0001")
+    row = {**asdict(move("m").release), "owner": "acme", "slug": "weather", "actor": "", "notes": "", "request_id": ""}
+    del row["content_of"]
+    table = sa.table("publications", *map(sa.column, [*row, "id", "created_at", "state", "entry"]))
+    entry = msgspec.json.encode(ENTRY).decode()
+    async with database.write() as connection:
+        for number, state in enumerate(("published", "version_added", "failed")):
+            more = {"id": f"m-{number}", "created_at": utc_now(), "state": state, "entry": entry}
+            await connection.execute(sa.insert(table).values({**row, **more}))
+
+    await upgrade(database, MIGRATIONS)
+
+    store = SqlStore(database)
+    (left,) = await store.open_moves()
+    assert (left.id, left.kind, left.state, left.entry) == ("m-1", MoveKind.PUBLISH, MoveState.APPLIED, ENTRY)
+    assert left.release == move("m").release
+    assert (await store.move("m-0")).state is MoveState.DONE
 
 
 async def test_audit_entries_wait_in_order_until_they_are_taken(store: SqlStore) -> None:

@@ -125,6 +125,10 @@ PUBLISHER: Final[Mapping[str, Bodies]] = {
     ],
     "connector.checklist": lambda t: [{"slug": t.slug, "scope": "enterprise"}, {"slug": t.slug, "scope": "catalogue"}],
     "connector.publish": lambda t: [{"slug": t.slug, "scope": "enterprise"}, {"slug": t.slug, "scope": "catalogue"}],
+    "connector.rollback": lambda t: [{"slug": t.slug, "version": t.version}],
+    "connector.deprecate": lambda t: [{"slug": t.slug}, {"slug": t.slug, "version": t.version, "successor": t.slug}],
+    "connector.unpublish": lambda t: [{"slug": t.slug}, {"slug": t.slug, "version": t.version}],
+    "connector.retire": lambda t: [{"slug": t.slug}, {"slug": t.slug, "version": t.version}],
     "connector.diff": lambda t: [{"slug": t.slug}, {"slug": t.slug, "before": t.version, "after": t.version}],
 }
 

@@ -214,7 +214,7 @@ class World:
                 sa.select(sa.func.max(registry_tables.audit.c.id)).where(registry_tables.audit.c.enterprise == VICTIM)
             )
         async with publisher.read() as connected:
-            table = publisher_tables.publications
+            table = publisher_tables.moves
             publication = await connected.scalar(sa.select(table.c.id).where(table.c.owner == VICTIM))
         self.things = Things(
             owner=VICTIM,

@@ -8,23 +8,28 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from services.publisher.domain.publications import Evidence, Publication, PublicationState, Refusal
+from services.publisher.domain.evidence import Evidence
+from services.publisher.domain.moves import Move, MoveState, Refusal, Release
 from services.publisher.handlers.ports import AuditRecord, Caller, Ports
 from shared.contracts.commands import (
     AddVersion,
     CatalogueVersionModel,
     Connector,
+    Deprecation,
     Draft,
     FetchTestCredentials,
+    SetVersionState,
     StagedDraft,
     TestCredentials,
     Version,
     VersionAdded,
+    VersionStateSet,
     VersionSummary,
 )
 from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
 from shared.contracts.execution import DraftExecutionRequest, ExecutionReply
+from shared.contracts.lifecycle import best_state, require_may_become
 from shared.contracts.names import PLATFORM
 from shared.contracts.projections import CatalogueEntry
 from shared.contracts.template import check, document_digest, operation_digests
@@ -63,8 +68,11 @@ class FakeRegistry:
     """Drafts by (owner, slug), and versions by the same, added as the registry adds them."""
 
     drafts: dict[tuple[str, str], tuple[int, dict[str, Any]]] = field(default_factory=dict)
+    revisions: dict[tuple[str, str, int], dict[str, Any]] = field(default_factory=dict)
     versions: dict[tuple[str, str], list[Version]] = field(default_factory=dict)
-    by_publication: dict[str, AddVersion] = field(default_factory=dict)
+    deprecations: dict[tuple[str, str, str], Deprecation] = field(default_factory=dict)
+    done: dict[str, AddVersion | SetVersionState] = field(default_factory=dict)
+    """What was commanded, by the id of its move."""
     audit: dict[str, AuditRecord] = field(default_factory=dict)
     kept: dict[tuple[str, str, str, str], TestCredentials] = field(default_factory=dict)
     """Test credentials by enterprise, person, connector and id."""
@@ -74,6 +82,7 @@ class FakeRegistry:
     def save(self, document: Mapping[str, Any], owner: str = PLATFORM, slug: str = "weather") -> None:
         revision = self.drafts[owner, slug][0] + 1 if (owner, slug) in self.drafts else 1
         self.drafts[owner, slug] = (revision, copy.deepcopy(dict(document)))
+        self.revisions[owner, slug, revision] = self.drafts[owner, slug][1]
 
     async def test_credentials(
         self, enterprise: str, query: FetchTestCredentials, *, request_id: str
@@ -120,7 +129,7 @@ class FakeRegistry:
                     owner=owner,
                     name=slug,
                     type="General",
-                    state="published" if versions else "draft",
+                    state=best_state(v.state for v in versions) or "draft",
                     draft=None,
                     versions=[
                         VersionSummary(
@@ -129,6 +138,7 @@ class FakeRegistry:
                             digest=v.digest,
                             scope=v.scope,
                             published_at=v.published_at,
+                            deprecation=self.deprecations.get((owner, slug, v.version)),
                         )
                         for v in versions
                     ],
@@ -143,10 +153,10 @@ class FakeRegistry:
         if self.failures:
             raise self.failures.pop(0)
         versions = self.versions.setdefault((enterprise, command.slug), [])
-        if command.publication_id not in self.by_publication:
+        if command.publication_id not in self.done:
             if any(v.version == command.version for v in versions):
                 raise DibopError("conflict", f"version {command.version} is there")
-            self.by_publication[command.publication_id] = command
+            self.done[command.publication_id] = command
             versions.append(
                 Version(
                     slug=command.slug,
@@ -156,21 +166,47 @@ class FakeRegistry:
                     digest=command.digest,
                     scope=command.scope,
                     revision=command.revision,
-                    document=self._found(enterprise, command.slug)[1],
+                    document=self.revisions[enterprise, command.slug, command.revision],
                     published_at=AT,
                     notes=command.notes,
                 )
             )
-        return VersionAdded(
-            key=f"{enterprise}.{command.slug}",
-            slug=command.slug,
-            owner=enterprise,
-            generation=len(versions),
-            versions=[
+        return VersionAdded(**self._entry(enterprise, command.slug))
+
+    async def set_version_state(
+        self, enterprise: str, command: SetVersionState, *, request_id: str
+    ) -> VersionStateSet:
+        if self.failures:
+            raise self.failures.pop(0)
+        key = (enterprise, command.slug)
+        if command.move_id not in self.done:
+            for version in self.versions[key]:
+                if version.version in command.versions:
+                    require_may_become(command.slug, version.version, version.state, command.state)
+            self.done[command.move_id] = command
+            self.versions[key] = [
+                v.model_copy(update={"state": command.state}) if v.version in command.versions else v
+                for v in self.versions[key]
+            ]
+            told = Deprecation(successor=command.successor, date=command.date)
+            for name in command.versions:
+                self.deprecations.pop((*key, name), None)
+                if command.state == "deprecated":
+                    self.deprecations[*key, name] = told
+        states = [v.state for v in self.versions[key]]
+        return VersionStateSet(**self._entry(*key), state=best_state(states) or "draft")
+
+    def _entry(self, owner: str, slug: str) -> dict[str, Any]:
+        return {
+            "key": f"{owner}.{slug}",
+            "slug": slug,
+            "owner": owner,
+            "generation": len(self.done),
+            "versions": [
                 CatalogueVersionModel(version=v.version, digest=v.digest, state=v.state, published_at=v.published_at)
-                for v in versions
+                for v in self.versions[owner, slug]
             ],
-        )
+        }
 
     async def append_audit(self, record: AuditRecord) -> None:
         if self.failures:
@@ -233,7 +269,7 @@ class FakeStore:
     """The store's promises over dictionaries."""
 
     evidence: list[Evidence] = field(default_factory=list)
-    publications: dict[str, Publication] = field(default_factory=dict)
+    moves: dict[str, Move] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     audit: list[AuditRecord] = field(default_factory=list)
 
@@ -250,35 +286,32 @@ class FakeStore:
             if (e.owner, e.slug) == (owner, slug) and e.operation_digest in wanted
         }
 
-    async def record_publication(self, publication: Publication) -> bool:
-        for other in self.publications.values():
-            if (other.owner, other.slug) != (publication.owner, publication.slug):
-                continue
-            follows = other.state is PublicationState.PUBLISHED and other.base_version == publication.base_version
-            if other.is_open or follows:
+    async def record_move(self, move: Move) -> bool:
+        for other in self.moves.values():
+            if (other.owner, other.slug) == (move.owner, move.slug) and (other.is_open or _same_base(other, move)):
                 return False
-        self.publications[publication.id] = publication
+        self.moves[move.id] = move
         return True
 
-    async def publication(self, identifier: str) -> Publication:
-        return self.publications[identifier]
+    async def move(self, identifier: str) -> Move:
+        return self.moves[identifier]
 
-    async def open_publication(self, owner: str, slug: str) -> Publication | None:
-        return next((p for p in self.publications.values() if p.is_open and (p.owner, p.slug) == (owner, slug)), None)
+    async def open_move(self, owner: str, slug: str) -> Move | None:
+        return next((m for m in self.moves.values() if m.is_open and (m.owner, m.slug) == (owner, slug)), None)
 
-    async def open_publications(self) -> Sequence[Publication]:
-        return [p for p in self.publications.values() if p.is_open]
+    async def open_moves(self) -> Sequence[Move]:
+        return [move for move in self.moves.values() if move.is_open]
 
-    async def note_version_added(self, identifier: str, entry: CatalogueEntry) -> None:
-        self._move(identifier, PublicationState.RECORDED, PublicationState.VERSION_ADDED, entry=entry)
+    async def note_applied(self, identifier: str, entry: CatalogueEntry) -> None:
+        self._advance(identifier, MoveState.RECORDED, MoveState.APPLIED, entry=entry)
 
-    async def finish_publication(self, identifier: str, event: Event, audit: AuditRecord) -> None:
-        if self._move(identifier, PublicationState.VERSION_ADDED, PublicationState.PUBLISHED):
-            self.events.append(event)
+    async def finish_move(self, identifier: str, events: Sequence[Event], audit: AuditRecord) -> None:
+        if self._advance(identifier, MoveState.APPLIED, MoveState.DONE):
+            self.events.extend(events)
             self.audit.append(audit)
 
-    async def fail_publication(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
-        if self._move(identifier, PublicationState.RECORDED, PublicationState.FAILED, refusal=refusal):
+    async def fail_move(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
+        if self._advance(identifier, MoveState.RECORDED, MoveState.FAILED, refusal=refusal):
             self.audit.append(audit)
 
     async def waiting_audit(self, limit: int) -> Sequence[AuditRecord]:
@@ -290,11 +323,18 @@ class FakeStore:
     def told(self, what: str) -> list[Event]:
         return [event for event in self.events if event.what == what]
 
-    def _move(self, identifier: str, before: PublicationState, after: PublicationState, **values: Any) -> bool:
-        if self.publications[identifier].state is not before:
+    def _advance(self, identifier: str, before: MoveState, after: MoveState, **values: Any) -> bool:
+        if self.moves[identifier].state is not before:
             return False
-        self.publications[identifier] = replace(self.publications[identifier], state=after, **values)
+        self.moves[identifier] = replace(self.moves[identifier], state=after, **values)
         return True
+
+
+def _same_base(done: Move, new: Move) -> bool:
+    """Whether the version that `new` is to follow has a follower already."""
+    if not isinstance(done.content, Release) or not isinstance(new.content, Release):
+        return False
+    return done.state is MoveState.DONE and done.content.base_version == new.content.base_version
 
 
 @dataclass

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.publisher.domain.publications import PublicationState
+from services.publisher.domain.moves import MoveState
 from services.publisher.handlers.publishing import publish
-from services.publisher.handlers.saga import PublicationRunner
+from services.publisher.handlers.saga import MoveRunner
 from shared.contracts.commands import PublishConnector, Published
 from shared.contracts.errors import DibopError
 from tests.unit.publisher.documents import api_key, edited
@@ -25,7 +25,7 @@ class Publisher:
         self.world = World()
         self.world.registry.save(api_key())
         self.world.all_tested()
-        self.runner = PublicationRunner(
+        self.runner = MoveRunner(
             self.world.store, self.world.registry, self.world.catalogue, first_wait_seconds=0.001
         )
 
@@ -86,7 +86,7 @@ async def test_the_same_document_again_changes_nothing(publisher: Publisher) -> 
     again = await publisher.publish()
 
     assert again == first.model_copy(update={"changed": False})
-    assert len(publisher.world.store.publications) == 1
+    assert len(publisher.world.store.moves) == 1
     assert len(publisher.world.store.told("version_published")) == 1
 
 
@@ -133,13 +133,13 @@ async def test_what_the_gate_lacks_is_refused_item_by_item(publisher: Publisher)
         "operations.create_report.test",
     ]
     assert "description is empty; fill it in. And 2 more" in error.detail
-    assert publisher.world.store.publications == {}
+    assert publisher.world.store.moves == {}
 
 
 async def test_only_authors_publish() -> None:
     command = PublishConnector(slug="weather", scope="enterprise")
     world = World()
-    runner = PublicationRunner(world.store, world.registry, world.catalogue)
+    runner = MoveRunner(world.store, world.registry, world.catalogue)
 
     error = await refused(publish(caller("acme", VIEWER), command, world.ports, runner, wait_seconds=1))
 
@@ -212,8 +212,8 @@ async def test_a_refusal_by_the_registry_fails_the_publication_and_frees_the_slu
 
     assert error.code == "conflict"
     assert "Revision 1 has another digest." in error.detail
-    (failed,) = publisher.world.store.publications.values()
-    assert failed.state is PublicationState.FAILED
+    (failed,) = publisher.world.store.moves.values()
+    assert failed.state is MoveState.FAILED
     assert publisher.world.store.told("version_published") == []
     assert (await publisher.publish()).version == "1.0.0"
 
@@ -246,7 +246,7 @@ async def test_a_bump_that_is_too_small_is_refused_with_each_change_that_needs_m
         ("version", "base_url"),
         ("version", "Resilience"),
     ]
-    assert len(publisher.world.store.publications) == 1
+    assert len(publisher.world.store.moves) == 1
 
 
 async def test_the_first_version_is_1_0_0_whatever_bump_is_asked_for(publisher: Publisher) -> None:
