@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from services.publisher.app import MIGRATIONS
 from tests.integration.publisher.conftest import REPOSITORY
 from tests.support.tokens import Tokens
+
+HEAD = max(file.name[:4] for file in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def run(*arguments: str, **settings: str) -> tuple[int, str]:

@@ -173,9 +173,7 @@ class FakeRegistry:
             )
         return VersionAdded(**self._entry(enterprise, command.slug))
 
-    async def set_version_state(
-        self, enterprise: str, command: SetVersionState, *, request_id: str
-    ) -> VersionStateSet:
+    async def set_version_state(self, enterprise: str, command: SetVersionState, *, request_id: str) -> VersionStateSet:
         if self.failures:
             raise self.failures.pop(0)
         key = (enterprise, command.slug)

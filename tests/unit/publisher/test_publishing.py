@@ -25,9 +25,7 @@ class Publisher:
         self.world = World()
         self.world.registry.save(api_key())
         self.world.all_tested()
-        self.runner = MoveRunner(
-            self.world.store, self.world.registry, self.world.catalogue, first_wait_seconds=0.001
-        )
+        self.runner = MoveRunner(self.world.store, self.world.registry, self.world.catalogue, first_wait_seconds=0.001)
 
     async def publish(
         self,
