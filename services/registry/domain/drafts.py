@@ -48,15 +48,21 @@ def headline(slug: str, document: Mapping[str, Any]) -> tuple[str, str]:
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
     """Which top-level fields and operations differ; operations are told apart by name, else by position."""
     found = [
-        Change(_pointer(name), name, _kind(name, before, after))
+        Change(pointer(name), name, _kind(name, before, after))
         for name in _names(before, after)
         if name != "operations" and before.get(name, _ABSENT) != after.get(name, _ABSENT)
     ]
     return found + _operation_changes(before.get("operations"), after.get("operations"))
 
 
-def stale_save(slug: str, base: int | None, current: Revision, changed: Sequence[Change]) -> DibopError:
-    """`conflict`: says what stands there now, whose it is, and what changed since `base`."""
+def stale_save(
+    slug: str, base: int | None, current: Revision, changed: Sequence[Change], both: Sequence[Change] = ()
+) -> DibopError:
+    """`conflict`: says what stands there now, whose it is, and what changed since `base`.
+
+    `both` are the places that the refused save changed too, to something else: these alone take a decision. `errors`
+    has them first, marked so; where there are none, the two can be merged.
+    """
     now = f"{slug!r} is at revision {current.revision}, saved by {current.saved_by!r} at {current.saved_at}"
     if base is None:
         return DibopError(
@@ -70,19 +76,43 @@ def stale_save(slug: str, base: int | None, current: Revision, changed: Sequence
             f"The draft {now}; revision {base} does not exist. "
             f"Read the draft, merge, and save with base_revision {current.revision}.",
         )
+    if both:
+        next_step = (
+            f"Changed here too, to something else: {_summary(both)}. Decide these, and save with base_revision "
+            f"{current.revision}."
+        )
+    else:
+        next_step = (
+            "None of it was changed here too: send the same again with `merge`, or merge it yourself and save with "
+            f"base_revision {current.revision}."
+        )
     return DibopError(
         "conflict",
-        f"The draft {now}. Changed since revision {base}: {_summary(changed)}. "
-        f"Read the draft, merge, and save with base_revision {current.revision}.",
+        f"The draft {now}. Changed since revision {base}: {_summary(changed)}. {next_step}",
         errors=[
-            {
-                "path": change.path,
-                "problem": f"{change} since revision {base}",
-                "mend": "take over this change or undo it knowingly",
-            }
-            for change in changed
+            *(_told(each, f"{each} on both sides since revision {base}", both=True) for each in both),
+            *(
+                _told(each, f"{each} since revision {base}", both=False)
+                for each in changed
+                if not any(_within(one.path, each.path) for one in both)
+            ),
         ],
     )
+
+
+def told_short(changed: Sequence[Change]) -> list[str]:
+    """What a revision changed, as a list of revisions has room for."""
+    more = [f"{len(changed) - _SHOWN} more"] if len(changed) > _SHOWN else []
+    return [_one_line(str(change)) for change in changed[:_SHOWN]] + more
+
+
+def _told(change: Change, problem: str, *, both: bool) -> dict[str, str | bool]:
+    mend = "decide between the two" if both else "take over this change or undo it knowingly"
+    return {"path": change.path, "problem": problem, "mend": mend, "both": both}
+
+
+def _within(path: str, around: str) -> bool:
+    return path == around or path.startswith(f"{around}/")
 
 
 _ABSENT: Final = object()
@@ -101,7 +131,7 @@ def _kind(name: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Kin
 def _operation_changes(before: Any, after: Any) -> list[Change]:
     if before == after:
         return []
-    old, new = _by_name(before), _by_name(after)
+    old, new = by_name(before, "operation"), by_name(after, "operation")
     if old is None or new is None:
         return [Change("/operations", "operations", "changed")]
     found = [
@@ -112,18 +142,18 @@ def _operation_changes(before: Any, after: Any) -> list[Change]:
     return found or [Change("/operations", "the order of operations", "changed")]
 
 
-def _by_name(operations: Any) -> dict[str, tuple[int, Any]] | None:
-    """Operations by name with their positions; None for what is no list of them."""
-    if operations is None:
+def by_name(items: Any, key: str) -> dict[str, tuple[int, Any]] | None:
+    """Items by what their field `key` says, with their positions; None for what is no list of named ones."""
+    if items is None:
         return {}
-    if not isinstance(operations, list):
+    if not isinstance(items, list):
         return None
     named: dict[str, tuple[int, Any]] = {}
-    for position, operation in enumerate(operations):
-        name = operation.get("operation") if isinstance(operation, dict) else None
+    for position, item in enumerate(items):
+        name = item.get(key) if isinstance(item, dict) else None
         if not isinstance(name, str) or name in named:
             return None
-        named[name] = (position, operation)
+        named[name] = (position, item)
     return named
 
 
@@ -138,5 +168,6 @@ def _one_line(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text[:_MAX_NAME])
 
 
-def _pointer(name: str) -> str:
+def pointer(name: str) -> str:
+    """A step of a JSON pointer (RFC 6901)."""
     return "/" + name.replace("~", "~0").replace("/", "~1")
