@@ -22,6 +22,8 @@ from services.registry.handlers import (
     connectors,
     consumers,
     drafts,
+    duplicates,
+    history,
     keys,
     lifecycle,
     test_credentials,
@@ -77,10 +79,31 @@ def serve(service: CommandService, store: Store, projections: Projections, healt
         max_bytes=_DRAFT_BYTES,
         concurrency=_DRAFT_CONCURRENCY,
     )
+    answer(
+        "draft",
+        "patch",
+        commands.PatchDraft,
+        drafts.patch,
+        store,
+        max_bytes=_DRAFT_BYTES,
+        concurrency=_DRAFT_CONCURRENCY,
+    )
     answer("draft", "get", commands.GetDraft, drafts.get, store)
+    answer("draft", "history", commands.ListRevisions, history.page, store)
+    answer("draft", "restore", commands.RestoreDraft, history.restore, store, concurrency=_DRAFT_CONCURRENCY)
+    answer("draft", "discard", commands.DiscardDraft, history.discard, store, concurrency=_DRAFT_CONCURRENCY)
     answer("draft", "stage", commands.StageDraft, drafts.stage, store, projections)
     answer("connector", "list", commands.ListConnectors, connectors.page, store)
     answer("connector", "show", commands.ShowConnector, connectors.show, store)
+    answer(
+        "connector",
+        "duplicate",
+        commands.DuplicateConnector,
+        duplicates.duplicate,
+        store,
+        concurrency=_DRAFT_CONCURRENCY,
+    )
+    answer("connector", "delete", commands.DeleteConnector, duplicates.delete, store)
     answer("version", "get", commands.GetVersion, versions.get, store)
     answer("version", "add", commands.AddVersion, versions.add, store, projections)
     answer("version", "set-state", commands.SetVersionState, lifecycle.set_state, store)

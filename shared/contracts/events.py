@@ -16,6 +16,7 @@ TYPE_PREFIX: Final = "dibop."
 EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "connector": (
         "draft_saved",
+        "deleted",
         "test_completed",
         "review_requested",
         "review_decided",

@@ -21,3 +21,5 @@ MAX_NAME_CHARACTERS: Final = 256
 """A name in a command that is looked for or compared: a version, a cursor, an operation."""
 MAX_NAMES: Final = 10_000
 """Operations that one command names."""
+MAX_REVISION: Final = 2**31 - 1
+"""The databases count no further."""

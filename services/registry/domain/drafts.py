@@ -56,12 +56,16 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]
 
 
 def stale_save(
-    slug: str, base: int | None, current: Revision, changed: Sequence[Change], both: Sequence[Change] = ()
+    slug: str,
+    base: int | None,
+    current: Revision,
+    changed: Sequence[Change],
+    both: Sequence[Change] | None = None,
 ) -> DibopError:
     """`conflict`: says what stands there now, whose it is, and what changed since `base`.
 
     `both` are the places that the refused save changed too, to something else: these alone take a decision. `errors`
-    has them first, marked so; where there are none, the two can be merged.
+    has them first, marked so; where there are none, the two can be merged. None is for what is no edit to be merged.
     """
     now = f"{slug!r} is at revision {current.revision}, saved by {current.saved_by!r} at {current.saved_at}"
     if base is None:
@@ -76,25 +80,26 @@ def stale_save(
             f"The draft {now}; revision {base} does not exist. "
             f"Read the draft, merge, and save with base_revision {current.revision}.",
         )
-    if both:
+    if both is None:
+        next_step = f"Look at it, and repeat with base_revision {current.revision} if it is still what you want."
+    elif both:
         next_step = (
-            f"Changed here too, to something else: {_summary(both)}. Decide these, and save with base_revision "
-            f"{current.revision}."
+            f"Changed on both sides: {_summary(both)}. Decide these, and save with base_revision {current.revision}."
         )
     else:
         next_step = (
-            "None of it was changed here too: send the same again with `merge`, or merge it yourself and save with "
-            f"base_revision {current.revision}."
+            "Nothing was changed on both sides: repeat with `merge` to keep both, or read the draft, merge, and save "
+            f"with base_revision {current.revision}."
         )
     return DibopError(
         "conflict",
         f"The draft {now}. Changed since revision {base}: {_summary(changed)}. {next_step}",
         errors=[
-            *(_told(each, f"{each} on both sides since revision {base}", both=True) for each in both),
+            *(_told(each, f"{each} on both sides since revision {base}", both=True) for each in both or ()),
             *(
                 _told(each, f"{each} since revision {base}", both=False)
                 for each in changed
-                if not any(_within(one.path, each.path) for one in both)
+                if not any(_within(one.path, each.path) for one in both or ())
             ),
         ],
     )

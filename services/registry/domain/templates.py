@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from shared.contracts import icons
-from shared.contracts.commands import SaveDraft, TemplateProblem
+from shared.contracts.commands import TemplateProblem
 from shared.contracts.errors import DibopError
 from shared.contracts.template import (
     MAX_TEMPLATE_BYTES,
@@ -36,16 +36,16 @@ def digest(slug: str, document: dict[str, Any]) -> str:
     return document_digest(document)
 
 
-def with_clean_icon(command: SaveDraft) -> SaveDraft:
-    """The command with the icon of its document as it may be stored; `invalid-template` where it is no image."""
-    document, problem = icons.with_clean_icon(command.document)
+def with_clean_icon(slug: str, document: dict[str, Any]) -> dict[str, Any]:
+    """The document with its icon as it may be stored; `invalid-template` where that is no image."""
+    cleaned, problem = icons.with_clean_icon(document)
     if problem is not None:
         raise DibopError(
             "invalid-template",
-            f"The draft {command.slug!r} was not saved: {problem.problem} {problem.mend}",
+            f"The draft {slug!r} was not saved: {problem.problem} {problem.mend}",
             errors=[problem.as_dict()],
         )
-    return command.model_copy(update={"document": document})
+    return cleaned
 
 
 def review(slug: str, document: dict[str, Any]) -> tuple[list[TemplateProblem], list[TemplateProblem]]:

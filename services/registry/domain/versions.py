@@ -10,7 +10,6 @@ from shared.contracts.lifecycle import best_state
 from shared.contracts.projections import VersionState
 
 _STATES: Final[Sequence[VersionState]] = ("published", "deprecated", "unpublished", "retired")
-MAX_REVISION: Final = 2**31 - 1
 OFFERED: Final[frozenset[VersionState]] = frozenset({"published", "deprecated"})
 """States in which a version takes new connections."""
 USABLE: Final[frozenset[VersionState]] = OFFERED | {"unpublished"}

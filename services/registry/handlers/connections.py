@@ -15,7 +15,6 @@ from services.registry.domain.versions import OFFERED, chosen, in_order
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit, owners, sees_drafts
 from services.registry.handlers.connectors import suggestion
-from services.registry.handlers.drafts import SOURCE
 from services.registry.handlers.ports import (
     Caller,
     ConnectionKey,
@@ -29,6 +28,7 @@ from services.registry.handlers.ports import (
     Work,
 )
 from services.registry.handlers.projections import project_connection
+from services.registry.handlers.revisions import SOURCE
 from shared.contracts.clock import utc_now
 from shared.contracts.commands import (
     Connection,
@@ -168,7 +168,10 @@ async def document_for(
 async def hold_version(work: Work, connection: ConnectionRecord) -> None:
     """Keep what the connection would run from being withdrawn until this work ends; refuse what was meanwhile."""
     owner, slug = connection.owner, connection.connector
-    await work.drafts.current(owner, slug, lock=True)
+    if await work.drafts.current(owner, slug, lock=True) is None:
+        raise DibopError(
+            "not-found", f"The connector {slug!r} of {owner!r} has just been deleted. Look at what there is."
+        )
     versions = await work.versions.of(owner, slug)
     if versions and chosen(versions, connection.version_policy) is None:
         raise _no_version(slug, connection.version_policy, versions)

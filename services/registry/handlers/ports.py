@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -42,6 +42,20 @@ class DraftState:
     type: str
     words: str
     document: Document
+    changed: Sequence[str] = ()
+    restored_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastRevision:
+    """A revision in a draft's history: what it changed, in words, and the revision that it restored."""
+
+    revision: int
+    digest: str
+    saved_by: str
+    saved_at: str
+    changed: Sequence[str]
+    restored_from: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +220,12 @@ class Drafts(Protocol):
     async def advance(self, owner: str, slug: str, draft: DraftState) -> None:
         """Write a further revision of a draft that is locked."""
 
+    async def history(self, owner: str, slug: str, *, before: int | None, limit: int) -> list[PastRevision]:
+        """Newest first."""
+
+    async def delete(self, owner: str, slug: str) -> None:
+        """Erase a draft that is locked, with all its revisions; nothing was ever published from it."""
+
 
 class Versions(Protocol):
     async def of(self, owner: str, slug: str) -> list[VersionRecord]:
@@ -295,6 +315,9 @@ class KeptCredentials(Protocol):
 
     async def forget(self, kid: str) -> int:
         """Delete all that is sealed to this key; the answer says how many."""
+
+    async def forget_connector(self, enterprise: str, connector: str) -> None:
+        """Delete what anybody of the enterprise keeps for its draft."""
 
 
 class Keys(Protocol):

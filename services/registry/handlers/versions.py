@@ -11,7 +11,7 @@ import structlog
 from services.registry.domain.drafts import headline
 from services.registry.domain.search import words_of
 from services.registry.domain.templates import require_valid
-from services.registry.domain.versions import MAX_REVISION, connector_state, in_order, latest
+from services.registry.domain.versions import connector_state, in_order, latest
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit, owners
 from services.registry.handlers.connectors import no_connector
@@ -28,6 +28,7 @@ from shared.contracts import subjects
 from shared.contracts.clock import utc_now
 from shared.contracts.commands import AddVersion, CatalogueVersionModel, GetVersion, Version, VersionAdded
 from shared.contracts.errors import DibopError
+from shared.contracts.limits import MAX_REVISION
 from shared.contracts.names import PLATFORM
 from shared.contracts.projections import CatalogueEntry, CatalogueVersion
 from shared.contracts.template import canonical_json
@@ -42,7 +43,7 @@ async def get(store: Store, caller: Caller, query: GetVersion) -> Version:
     async with store.read() as work:
         for owner in owners(caller.enterprise):
             if versions := await work.versions.of(owner, query.slug):
-                record = _pick(query, versions)
+                record = pick(query.slug, query.version, versions)
                 return Version(
                     slug=record.slug,
                     owner=record.owner,
@@ -74,6 +75,7 @@ async def add(store: Store, projections: Projections, caller: Caller, command: A
         await work.drafts.current(owner, slug, lock=True)
         added = not await _is_repeat(work, owner, command)
         if added:
+            await _require_revision(work, owner, command)
             await _add(work, caller, command, document)
         entry = await catalogue_entry(work, owner, slug)
     log.info(
@@ -140,13 +142,19 @@ async def summarise(work: Work, owner: str, slug: str) -> None:
 
 
 async def _document_to_publish(store: Store, owner: str, command: AddVersion) -> Document:
+    async with store.read() as work:
+        await _require_revision(work, owner, command)
+        document = await work.drafts.document(owner, command.slug, command.revision)
+    if document is None:
+        raise RuntimeError(f"revision {command.revision} of {owner}.{command.slug} has a digest and no document")
+    return document
+
+
+async def _require_revision(work: Work, owner: str, command: AddVersion) -> None:
+    """Refuse a revision that is not there, as where the draft was deleted meanwhile, or is another document."""
     slug, revision = command.slug, command.revision
-    digest = document = None
-    if 0 < revision <= MAX_REVISION:
-        async with store.read() as work:
-            digest = await work.drafts.digest(owner, slug, revision)
-            document = await work.drafts.document(owner, slug, revision)
-    if digest is None or document is None:
+    digest = await work.drafts.digest(owner, slug, revision) if 0 < revision <= MAX_REVISION else None
+    if digest is None:
         raise DibopError(
             "not-found",
             f"{owner!r} has no revision {revision} of a draft {slug!r}, so it cannot become version "
@@ -158,7 +166,6 @@ async def _document_to_publish(store: Store, owner: str, command: AddVersion) ->
             f"Revision {revision} of {slug!r} has the digest {digest}, and version {command.version} was to have "
             f"{command.digest}. Test and publish the draft as it stands.",
         )
-    return document
 
 
 async def _is_repeat(work: Work, owner: str, command: AddVersion) -> bool:
@@ -207,15 +214,12 @@ def entry_fields(entry: CatalogueEntry) -> dict[str, Any]:
     }
 
 
-def _pick(query: GetVersion, versions: list[VersionRecord]) -> VersionRecord:
-    found = (
-        latest(versions) if query.version is None else next((v for v in versions if v.version == query.version), None)
-    )
+def pick(slug: str, version: str | None, versions: list[VersionRecord]) -> VersionRecord:
+    """The version of this name, the latest where there is none; `not-found` tells those there are."""
+    found = latest(versions) if version is None else next((v for v in versions if v.version == version), None)
     if found is None:
         names = ", ".join(each.version for each in in_order(versions)[-10:])
-        raise DibopError(
-            "not-found", f"{query.slug!r} has no version {query.version!r}. It has: {names}. Ask for one of these."
-        )
+        raise DibopError("not-found", f"{slug!r} has no version {version!r}. It has: {names}. Ask for one of these.")
     return found
 
 

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.domain.drafts import Revision
-from services.registry.handlers.ports import Document, DraftState
+from services.registry.handlers.ports import Document, DraftState, PastRevision
 from services.registry.store import documents
 from services.registry.store.dialect import insert_if_free
 from services.registry.store.search import write_words
-from services.registry.store.tables import connectors, draft_revisions
+from services.registry.store.tables import connector_words, connectors, draft_revisions
+
+_PAST = select(
+    draft_revisions.c.revision,
+    draft_revisions.c.digest,
+    draft_revisions.c.saved_by,
+    draft_revisions.c.saved_at,
+    draft_revisions.c.changed,
+    draft_revisions.c.restored_from,
+)
 
 
 class SqlDrafts:
@@ -48,6 +57,17 @@ class SqlDrafts:
         )
         await self._keep(owner, slug, draft)
 
+    async def history(self, owner: str, slug: str, *, before: int | None, limit: int) -> list[PastRevision]:
+        query = _PAST.where(draft_revisions.c.owner == owner, draft_revisions.c.slug == slug)
+        if before is not None:
+            query = query.where(draft_revisions.c.revision < before)
+        rows = await self._connection.execute(query.order_by(draft_revisions.c.revision.desc()).limit(limit))
+        return [PastRevision(**row) for row in rows.mappings()]
+
+    async def delete(self, owner: str, slug: str) -> None:
+        for table in (connector_words, draft_revisions, connectors):
+            await self._connection.execute(delete(table).where(table.c.owner == owner, table.c.slug == slug))
+
     async def _keep(self, owner: str, slug: str, draft: DraftState) -> None:
         revision = draft.revision
         await write_words(self._connection, owner, slug, draft.words, draft=True)
@@ -60,6 +80,8 @@ class SqlDrafts:
                 document=documents.encode(draft.document),
                 saved_by=revision.saved_by,
                 saved_at=revision.saved_at,
+                changed=list(draft.changed),
+                restored_from=draft.restored_from,
             )
         )
 

@@ -82,6 +82,8 @@ draft_revisions: Final = Table(
     Column("document", Text, nullable=False),
     Column("saved_by", Text, nullable=False),
     Column("saved_at", INSTANT, nullable=False),
+    Column("changed", JSON, nullable=False, server_default="[]"),
+    Column("restored_from", Integer),
     ForeignKeyConstraint(["owner", "slug"], ["connectors.owner", "connectors.slug"]),
     info=owned_by("owner"),
 )

@@ -67,6 +67,11 @@ class SqlTestCredentials:
     async def forget(self, kid: str) -> int:
         return (await self._connection.execute(across_tenants(delete(table).where(table.c.kid == kid)))).rowcount
 
+    async def forget_connector(self, enterprise: str, connector: str) -> None:
+        await self._connection.execute(
+            delete(table).where(table.c.enterprise == enterprise, table.c.connector == connector)
+        )
+
     async def _read(self, *where: ColumnElement[bool]) -> list[TestCredentialsRecord]:
         query: Any = select(
             table.c.id,

@@ -97,6 +97,30 @@ class Connector(Message):
     latest_version: str | None
 
 
+class DuplicateConnector(Message):
+    """`connector.duplicate`: a new draft with the document of another connector that the caller sees.
+
+    By default that of its draft, else of its latest version. `name` is the new one's; else it says that it is a copy.
+    """
+
+    slug: Slug
+    new_slug: Slug
+    version: Named | None = None
+    name: str | None = Field(None, min_length=1, max_length=200)
+
+
+class DeleteConnector(Message):
+    """`connector.delete`: a draft that was never published, with its history."""
+
+    slug: Slug
+    base_revision: int = Field(ge=1)
+
+
+class ConnectorDeleted(Message):
+    slug: str
+    owner: str
+
+
 class GetVersion(Message):
     """`version.get`: a published document; the latest where `version` is absent."""
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from nats.js import JetStreamContext
 
-from shared.contracts.commands import Draft, DraftSaved, GetDraft, SaveDraft, StagedDraft
+from shared.contracts.commands import Draft, DraftSaved, GetDraft, SaveDraft, StagedDraft, StageDraft
 from shared.contracts.errors import DibopError
 from shared.contracts.template import MAX_TEMPLATE_BYTES, canonical_json
 from shared.messaging.objects import Documents
@@ -80,7 +80,7 @@ async def test_of_first_saves_at_once_exactly_one_makes_the_draft(people: People
 async def test_a_draft_is_staged_for_executors(people: People, js: JetStreamContext) -> None:
     saved = await people.author.save()
 
-    staged = await people.publisher.ask("draft.stage", GetDraft(slug="weather"), StagedDraft)
+    staged = await people.publisher.ask("draft.stage", StageDraft(slug="weather"), StagedDraft)
 
     assert staged.digest == saved.digest
     assert await Documents(js).get(saved.digest) == canonical_json(document())

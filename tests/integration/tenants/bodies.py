@@ -49,10 +49,21 @@ REGISTRY: Final[Mapping[str, Bodies]] = {
         {"slug": t.slug, "document": document(t.slug), "base_revision": 1},
         {"slug": t.slug, "document": document(t.slug)},
     ],
-    "draft.get": lambda t: [{"slug": t.slug}],
+    "draft.patch": lambda t: [
+        {"slug": t.slug, "patch": {"description": "Taken over."}, "base_revision": base} for base in (1, 2)
+    ],
+    "draft.get": lambda t: [{"slug": t.slug}, {"slug": t.slug, "revision": 1}],
+    "draft.history": lambda t: [{"slug": t.slug}, {"slug": t.slug, "before": 2}],
+    "draft.restore": lambda t: [{"slug": t.slug, "revision": 1, "base_revision": 1}],
+    "draft.discard": lambda t: [{"slug": t.slug, "base_revision": 1}],
     "draft.stage": lambda t: [{"slug": t.slug}],
     "connector.list": lambda t: [{}, {"search": t.slug}, {"after": t.slug}],
     "connector.show": lambda t: [{"slug": t.slug}],
+    "connector.duplicate": lambda t: [
+        {"slug": t.slug, "new_slug": "a-copy"},
+        {"slug": t.slug, "new_slug": "a-copy", "version": t.version},
+    ],
+    "connector.delete": lambda t: [{"slug": t.slug, "base_revision": 1}],
     "version.get": lambda t: [{"slug": t.slug}, {"slug": t.slug, "version": t.version}],
     "version.add": lambda t: [
         {

@@ -40,6 +40,7 @@ READ_BY_PLATFORM_ADMINS: Final = {
     ("registry", "connector.list"): {"ok"},
     ("registry", "connector.show"): {"ok"},
     ("registry", "draft.get"): {"not-found"},
+    ("registry", "draft.history"): {"not-found"},
     ("registry", "draft.stage"): {"not-found"},
     ("registry", "version.get"): {"ok"},
     ("publisher", "connector.diff"): {"ok", "forbidden"},
@@ -49,7 +50,7 @@ READ_BY_PLATFORM_ADMINS: Final = {
 READS: Final = [
     (plane, command)
     for plane, command in ALL
-    if command.rpartition(".")[2] in {"get", "list", "show", "plan", "checklist", "diff", "stage"}
+    if command.rpartition(".")[2] in {"get", "list", "show", "plan", "checklist", "diff", "stage", "history"}
     and not command.startswith("keys.")
 ]
 PERSONS: Final = [role for role in Role if role is not Role.PLATFORM_ADMIN]

@@ -18,6 +18,7 @@ from services.registry.handlers.ports import (
     ConnectorSummary,
     Document,
     DraftState,
+    PastRevision,
     Resealing,
     Retirement,
     StateMove,
@@ -111,6 +112,23 @@ class MemoryDrafts:
 
     async def advance(self, owner: str, slug: str, draft: DraftState) -> None:
         self._state.revisions[owner, slug].append(draft)
+
+    async def history(self, owner: str, slug: str, *, before: int | None, limit: int) -> list[PastRevision]:
+        return [
+            PastRevision(
+                each.revision.revision,
+                each.revision.digest,
+                each.revision.saved_by,
+                each.revision.saved_at,
+                each.changed,
+                each.restored_from,
+            )
+            for each in reversed(self._state.revisions.get((owner, slug), []))
+            if before is None or each.revision.revision < before
+        ][:limit]
+
+    async def delete(self, owner: str, slug: str) -> None:
+        del self._state.revisions[owner, slug]
 
     def _draft(self, owner: str, slug: str, revision: int) -> DraftState | None:
         drafts = self._state.revisions.get((owner, slug), [])
@@ -324,6 +342,12 @@ class MemoryTestCredentials:
 
     async def sweep(self, now: str) -> int:
         return self._drop([r.id for r in self._state.test_credentials.values() if r.expires_at <= now])
+
+    async def forget_connector(self, enterprise: str, connector: str) -> None:
+        kept = self._state.test_credentials
+        for each in list(kept.values()):
+            if (each.enterprise, each.connector) == (enterprise, connector):
+                del kept[each.id]
 
     async def forget(self, kid: str) -> int:
         return self._drop([r.id for r in self._state.test_credentials.values() if r.kid == kid])

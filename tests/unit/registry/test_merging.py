@@ -151,7 +151,7 @@ VALUES = st.recursive(
 ITEMS = st.lists(
     st.fixed_dictionaries({"operation": st.sampled_from("uvw"), "x": VALUES}),
     max_size=3,
-    unique_by=lambda each: each["operation"],
+    unique_by=lambda each: str(each["operation"]),
 )
 DOCUMENTS = st.fixed_dictionaries({}, optional={"a": VALUES, "b": VALUES, "operations": ITEMS})
 
