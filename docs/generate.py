@@ -20,6 +20,7 @@ from services.publisher.settings import PublisherSettings
 from services.registry.settings import RegistrySettings
 from shared.contracts.errors import CATALOGUE
 from shared.contracts.events import EVENT_TYPES
+from shared.contracts.names import PLATFORM
 from shared.contracts.template import json_schema
 from shared.messaging.access.permissions import SERVICES, enterprise_client, platform_service
 from shared.security.principals import ALLOWED, Action, Role
@@ -119,11 +120,15 @@ def nats_users() -> str:
 
 def events() -> str:
     rows = [
-        (f"`{noun}`", f"`{what}`", f"`evt.v1.<enterprise>.{noun}.<id>.{what}`")
+        (f"`{noun}`", f"`{what}`", f"`evt.v1.{_told_to(noun)}.{noun}.<id>.{what}`")
         for noun, whats in EVENT_TYPES.items()
         for what in whats
     ]
     return "# Events\n\n" + NOTE + table(("noun", "what happened", "subject"), rows)
+
+
+def _told_to(noun: str) -> str:
+    return PLATFORM if noun == "enterprise" else "<enterprise>"
 
 
 def cases() -> str:

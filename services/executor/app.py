@@ -43,6 +43,7 @@ from shared.contracts.projections import CatalogueEntry, ConnectionEntry
 from shared.contracts.subjects import (
     CATALOGUE_BUCKET,
     CONNECTIONS_BUCKET,
+    ENTERPRISES_BUCKET,
     EVENTS_STREAM,
     HEALTH_BUCKET,
     RESPONSES_STREAM,
@@ -50,6 +51,7 @@ from shared.contracts.subjects import (
 )
 from shared.messaging.bootstrap import key_value_stream, object_stream, wait_for_bus
 from shared.messaging.connection import BusClient, connect
+from shared.messaging.enterprises import Enterprises
 from shared.messaging.kv import KvMirror
 from shared.messaging.objects import Documents
 from shared.security.principals.setup import token_verifier
@@ -59,6 +61,7 @@ T = TypeVar("T")
 _STREAMS: Final = (
     key_value_stream(CATALOGUE_BUCKET),
     key_value_stream(CONNECTIONS_BUCKET),
+    key_value_stream(ENTERPRISES_BUCKET),
     key_value_stream(HEALTH_BUCKET),
     object_stream(TEMPLATES_BUCKET),
     RESPONSES_STREAM,
@@ -81,7 +84,8 @@ class Executor:
         self._settings = settings
         self._on_loaded = on_loaded
         self._ring = _load(LiveRing, settings.seal_keyring_file)
-        self._callers = Callers(token_verifier(settings))
+        self._enterprises = Enterprises(lambda: self.nc)
+        self._callers = Callers(token_verifier(settings), self._enterprises.standing)
         self._client: BusClient | None = None
         self._transport: AiohttpTransport | None = None
         self._mirrors: list[KvMirror[Any]] = []
@@ -158,6 +162,7 @@ class Executor:
             await self._ring.stop()
         for mirror in self._mirrors:
             await mirror.stop()
+        await self._enterprises.stop()
         await self._callers.stop()
         await self._let_go()
         _log.info("Stopped")
@@ -188,7 +193,7 @@ class Executor:
         vault = Vault(self._ring, on_use=self._uses.tell if self._uses is not None else None)
         plans = Plans(Documents(js), compile_document, settings.plan_cache_size)
         resolver = Resolver(catalogue, connections, plans, vault, resilience.outer_rates)
-        await asyncio.gather(catalogue.start(), connections.start())
+        await asyncio.gather(catalogue.start(), connections.start(), self._enterprises.start())
         resilience.mind(connections)
         if self._ring is not None:
             self._ring.start()
@@ -203,6 +208,7 @@ class Executor:
             tokens=self._oauth.tokens,
             max_reply_bytes=min(nc.max_payload, MAX_PAYLOAD_BYTES) - REPLY_RESERVE_BYTES,
             hides_echoes=settings.hide_echoed_credentials,
+            suspended=self._enterprises.suspended,
         )
 
     def _controls(self, resolver: Resolver, resilience: Resilience, audit: AuditTrail) -> Controls:

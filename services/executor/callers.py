@@ -6,13 +6,15 @@ for people of many enterprises: the person's own token says who is asking, and t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from time import monotonic
 from typing import Final
 
 from shared.contracts.errors import DibopError
 from shared.contracts.names import PLATFORM
 from shared.contracts.subjects import DRAFT_PLANE, EXECAS_PLANE, parse
-from shared.security.principals import Action, Principal, Role, TokenVerifier, authorise
+from shared.security.principals import GOOD, Action, Principal, Role, Standing, TokenVerifier, authorise
 
 _REMEMBERED: Final = 1024
 _TRUSTED_SECONDS: Final = 10.0
@@ -22,8 +24,9 @@ _TRUSTED_SECONDS: Final = 10.0
 class Callers:
     """Verifies tokens, and remembers for a moment those that were good."""
 
-    def __init__(self, verifier: TokenVerifier | None) -> None:
+    def __init__(self, verifier: TokenVerifier | None, standing_of: Callable[[str], Standing] = lambda _: GOOD) -> None:
         self._verifier = verifier
+        self._standing_of = standing_of
         self._good: dict[str, tuple[Principal, float]] = {}
 
     async def start(self) -> None:
@@ -49,7 +52,12 @@ class Callers:
             )
 
     async def principal(self, authorization: str | None) -> Principal:
-        """Whose token it is, or `unauthenticated`."""
+        """Whose token it is, with the standing of its enterprise now, or `unauthenticated`."""
+        principal = await self._verified(authorization)
+        standing = self._standing_of(principal.enterprise)
+        return principal if standing is GOOD else replace(principal, standing=standing)
+
+    async def _verified(self, authorization: str | None) -> Principal:
         known = self._good.get(authorization or "")
         now = monotonic()
         if known is not None and now < known[1]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Container, Coroutine
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, Protocol, TypeVar
@@ -29,7 +29,9 @@ from shared.contracts.execution import (
     ExecutionRequest,
     ResponseBody,
 )
+from shared.contracts.subjects import enterprise_of
 from shared.contracts.unreadable import UNREADABLE
+from shared.security.principals import suspended
 from shared.security.redaction import keep_out, keep_out_too
 
 T = TypeVar("T")
@@ -68,6 +70,7 @@ class Ports:
     """What executions need.
 
     `max_reply_bytes` is the most that one message may carry; `hides_echoes` has credentials taken out of bodies too.
+    `suspended` are the enterprises for which nothing is executed.
     """
 
     resolver: Resolver
@@ -77,11 +80,13 @@ class Ports:
     tokens: Tokens
     max_reply_bytes: int
     hides_echoes: bool
+    suspended: Container[str] = frozenset()
 
 
 async def execute(call: Call, ports: Ports) -> bytes:
     """Run a published operation; the encoded reply, or a DibopError."""
     _check_deadline(call)
+    _check_standing(call, ports)
     body = call.body
     request = _decode(_decode_request, body, _SHAPE) if body else _EMPTY
     check_timeout(request.timeout)
@@ -94,6 +99,7 @@ async def execute(call: Call, ports: Ports) -> bytes:
 async def execute_draft(call: Call, ports: Ports) -> bytes:
     """Run an operation of a draft's document with the test credentials that the request brings."""
     _check_deadline(call)
+    _check_standing(call, ports)
     draft = _decode(_decode_draft, call.body, _DRAFT_SHAPE)
     check_timeout(draft.timeout)
     route = await _in_time(call, ports.resolver.resolve_draft(call.key[0], draft))
@@ -157,6 +163,12 @@ def _check_deadline(call: Call) -> None:
     """Nothing is computed for a caller that is gone; a request may have waited in the queue."""
     if call.waits is not None and call.arrived + call.waits <= monotonic():
         raise deadline_passed()
+
+
+def _check_standing(call: Call, ports: Ports) -> None:
+    enterprise = enterprise_of(call.key[0])
+    if enterprise in ports.suspended:
+        raise suspended(enterprise)
 
 
 def _decode(decode: Any, body: bytes, shape: str) -> Any:

@@ -13,8 +13,9 @@ from services.publisher.handlers.ports import Ports
 from services.publisher.handlers.saga import MoveRunner, Point, Reached
 from services.publisher.settings import PublisherSettings
 from services.publisher.store import SqlStore
-from shared.contracts.subjects import CATALOGUE_BUCKET, EVENTS_STREAM
+from shared.contracts.subjects import CATALOGUE_BUCKET, ENTERPRISES_BUCKET, EVENTS_STREAM
 from shared.messaging.bootstrap import key_value_stream, wait_for_bus
+from shared.messaging.enterprises import Enterprises
 from shared.messaging.relay import OutboxRelay
 from shared.messaging.service import CommandService, run_until_signalled
 from shared.persistence.engine import Database
@@ -22,7 +23,7 @@ from shared.persistence.migrate import prepare
 from shared.security.principals.setup import required_verifier
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-STREAMS: Final = (EVENTS_STREAM, key_value_stream(CATALOGUE_BUCKET))
+STREAMS: Final = (EVENTS_STREAM, key_value_stream(CATALOGUE_BUCKET), key_value_stream(ENTERPRISES_BUCKET))
 _KILLED: Final = 137
 
 
@@ -55,15 +56,18 @@ def build(settings: PublisherSettings, database: Database) -> CommandService:
     forwarder = AuditForwarder(ports.store, ports.registry)
     database.on_commit(forwarder.wake)
     serve(service, settings, ports, runner)
+    enterprises = Enterprises(lambda: service.nc)
+    service.mind(enterprises.standing)
 
     @service.on_start
     async def prepare() -> None:
         await wait_for_bus(service.nc, STREAMS)
+        await enterprises.start()
         relay = OutboxRelay(database, service.js)
         relay.start()
         forwarder.start()
         await runner.start()
-        for release in (relay.stop, forwarder.stop, runner.stop):
+        for release in (enterprises.stop, relay.stop, forwarder.stop, runner.stop):
             service.on_stop(release)
 
     return service

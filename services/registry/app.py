@@ -11,12 +11,20 @@ from typing import Final
 import structlog
 
 from services.registry.bus import HealthMirror, NatsProjections, serve
-from services.registry.handlers import projections, test_credentials
+from services.registry.handlers import enterprises, projections, test_credentials
+from services.registry.hearing import EnterpriseEvents
 from services.registry.settings import RegistrySettings
 from services.registry.store import SqlStore
-from shared.contracts.subjects import CONNECTIONS_BUCKET, EVENTS_STREAM, HEALTH_BUCKET, TEMPLATES_BUCKET
+from shared.contracts.subjects import (
+    CONNECTIONS_BUCKET,
+    ENTERPRISES_BUCKET,
+    EVENTS_STREAM,
+    HEALTH_BUCKET,
+    TEMPLATES_BUCKET,
+)
 from shared.messaging.bootstrap import key_value_stream, object_stream, wait_for_bus
 from shared.messaging.connection import connect
+from shared.messaging.enterprises import Enterprises
 from shared.messaging.relay import OutboxRelay
 from shared.messaging.service import CommandService, run_until_signalled
 from shared.persistence.engine import Database
@@ -28,6 +36,7 @@ MIGRATIONS: Final = Path(__file__).parent / "migrations"
 STREAMS: Final = (
     EVENTS_STREAM,
     key_value_stream(CONNECTIONS_BUCKET),
+    key_value_stream(ENTERPRISES_BUCKET),
     key_value_stream(HEALTH_BUCKET),
     object_stream(TEMPLATES_BUCKET),
 )
@@ -68,16 +77,20 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
     written = NatsProjections(lambda: service.js)
     health = HealthMirror(lambda: service.nc)
     serve(service, store, written, health)
+    standings = Enterprises(lambda: service.nc)
+    service.mind(standings.standing)
+    told = EnterpriseEvents(lambda: service.js, lambda what, event: enterprises.hear(store, written, what, event))
     tasks: list[asyncio.Task[None]] = []
     relays: list[OutboxRelay] = []
 
     async def start() -> None:
         await wait_for_bus(service.nc, STREAMS)
-        await asyncio.gather(projections.finish(store, written), health.start())
+        await asyncio.gather(projections.finish(store, written), health.start(), standings.start())
         await test_credentials.sweep(store)
         relay = OutboxRelay(database, service.js)
         relay.start()
         relays.append(relay)
+        told.start()
         for what, work, seconds in (
             ("projections", lambda: projections.finish(store, written), settings.projection_repair_seconds),
             ("expiry", lambda: test_credentials.sweep(store), settings.test_credentials_sweep_seconds),
@@ -86,9 +99,11 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
 
     async def stop() -> None:
         await end(*tasks)
+        await told.stop()
         for relay in relays:
             await relay.stop()
         await health.stop()
+        await standings.stop()
 
     service.on_start(start)
     service.on_stop(stop)

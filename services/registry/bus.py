@@ -23,6 +23,7 @@ from services.registry.handlers import (
     consumers,
     drafts,
     duplicates,
+    enterprises,
     history,
     keys,
     lifecycle,
@@ -33,7 +34,7 @@ from services.registry.handlers import (
 from services.registry.handlers.ports import Caller, ConnectionKey, Health, Projections, Store
 from shared.contracts import commands, subjects
 from shared.contracts.errors import DibopError
-from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth, EnterpriseEntry
 from shared.contracts.template import MAX_TEMPLATE_BYTES
 from shared.messaging.connection import BusClient
 from shared.messaging.kv import KvMirror, put_if_newer
@@ -122,6 +123,9 @@ def serve(service: CommandService, store: Store, projections: Projections, healt
     answer("consumer", "create", commands.CreateConsumer, consumers.create, store, consumers_of_events)
     answer("consumer", "list", commands.ListConsumers, consumers.page, consumers_of_events)
     answer("consumer", "delete", commands.DeleteConsumer, consumers.delete, store, consumers_of_events)
+    answer("enterprise", "list", commands.ListEnterprises, enterprises.page, store)
+    answer("enterprise", "show", commands.ShowEnterprise, enterprises.show, store)
+    answer("enterprise", "change", commands.ChangeEnterprise, enterprises.change, store, projections)
     answer("keys", "list", commands.ListKeyUses, keys.uses, store)
     answer("keys", "rotated", commands.NoteKeyRotation, keys.rotated, store)
     answer("keys", "retire", commands.RetireKey, keys.retire, store)
@@ -213,6 +217,14 @@ class NatsProjections:
             key = subjects.catalogue_key(entry.owner, entry.slug)
             await put_if_newer(kv, key, msgspec.json.encode(entry), _generation)
 
+    async def put_enterprise(self, entry: EnterpriseEntry) -> None:
+        with _told_as_passing(
+            f"How enterprise {entry.id!r} stands is saved, but the services do not see it yet; they will as soon as "
+            "JetStream answers."
+        ):
+            kv = await self._js().key_value(subjects.ENTERPRISES_BUCKET)
+            await put_if_newer(kv, entry.id, msgspec.json.encode(entry), _enterprise_generation)
+
     async def sync_connection(
         self, key: ConnectionKey, read: Callable[[], Awaitable[ConnectionEntry | None]]
     ) -> ConnectionEntry | None:
@@ -233,6 +245,10 @@ class NatsProjections:
 
 def _generation(entry: bytes) -> int:
     return msgspec.json.decode(entry, type=CatalogueEntry).generation
+
+
+def _enterprise_generation(entry: bytes) -> int:
+    return msgspec.json.decode(entry, type=EnterpriseEntry).generation
 
 
 async def _standing(kv: KeyValue, name: str) -> tuple[int, bool]:

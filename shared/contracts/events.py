@@ -25,11 +25,13 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
         "unpublished",
         "retired",
     ),
+    "enterprise": ("registered", "suspended", "resumed", "sdk_access_changed"),
     "connection": ("created", "rotated", "deleted", "health_changed"),
     "operation": ("executed",),
     "job": ("submitted", "succeeded", "failed", "parked"),
 }
-"""Every event that this product emits, by noun."""
+"""Every event that this product emits, by noun. Enterprises are `platform`'s matter: other services of the platform
+tell of them, and the registry in the name of a Platform Admin."""
 PUBLIC_EVENTS: Final = tuple(
     f"connector.*.{what}" for what in ("version_published", "version_deprecated", "unpublished")
 )

@@ -1,7 +1,7 @@
 """Small records in the KV buckets: what registry and publisher write for the executors, and executors for all.
 
-Catalogue and connections are projections of the registry's database. `generation` only grows for a key, so that a late
-writer can see that it is late and must not overwrite. Health is the executors' own, and ordered by `epoch`.
+Catalogue, connections and enterprises are projections of the registry's database. `generation` only grows for a key, so
+that a late writer can see that it is late and must not overwrite. Health is the executors' own, and ordered by `epoch`.
 """
 
 from __future__ import annotations
@@ -32,6 +32,15 @@ class CatalogueEntry(msgspec.Struct, frozen=True):
     owner: str
     generation: int
     versions: list[CatalogueVersion]
+
+
+class EnterpriseEntry(msgspec.Struct, frozen=True):
+    """KV `enterprises`, key `<id>`: how an enterprise stands. One without an entry is in good standing."""
+
+    id: str
+    generation: int
+    suspended: bool
+    sdk_access: bool
 
 
 class StoredToken(msgspec.Struct, frozen=True):

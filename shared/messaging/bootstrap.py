@@ -21,6 +21,7 @@ from nats.js.errors import APIError, NotFoundError
 from shared.contracts.subjects import (
     CATALOGUE_BUCKET,
     CONNECTIONS_BUCKET,
+    ENTERPRISES_BUCKET,
     EVENTS_PATTERN,
     EVENTS_STREAM,
     HEALTH_BUCKET,
@@ -97,6 +98,7 @@ def stream_configs(replicas: int = 1) -> list[StreamConfig]:
         ),
         _key_value(CATALOGUE_BUCKET, "Published connectors: versions and digests", replicas),
         _key_value(CONNECTIONS_BUCKET, "Connections with their sealed credentials", replicas),
+        _key_value(ENTERPRISES_BUCKET, "Enterprises, and how each stands with the platform", replicas),
         _key_value(HEALTH_BUCKET, "Health of connections, as executors find them", replicas),
         _objects(TEMPLATES_BUCKET, "Template documents by digest", replicas),
     ]

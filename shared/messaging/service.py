@@ -13,7 +13,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar, cast
 
 import nats.micro
@@ -34,7 +34,7 @@ from shared.messaging.middleware import Tally, answer_errors
 from shared.messaging.replies import encode_reply, request_id_of
 from shared.messaging.reply_guard import DroppedRequests
 from shared.messaging.validation import read_body
-from shared.security.principals import Principal, TokenVerifier
+from shared.security.principals import GOOD, Principal, Standing, TokenVerifier
 from shared.settings import ServiceSettings
 from shared.tasks import end
 
@@ -83,6 +83,7 @@ class CommandService:
         self._commands: dict[str, type[BaseModel]] = {}
         self._on_start: list[Hook] = []
         self._on_stop: list[Hook] = []
+        self._standing_of: Callable[[str], Standing] = _always_good
         self._micro: MicroService | None = None
         self._client: BusClient | None = None
         self.broker: NatsBroker = make_broker(
@@ -109,6 +110,10 @@ class CommandService:
     @property
     def js(self) -> JetStreamContext:
         return self.nc.jetstream()
+
+    def mind(self, standing_of: Callable[[str], Standing]) -> None:
+        """Let the people of an enterprise do what `standing_of(enterprise)` allows; without it, all is well."""
+        self._standing_of = standing_of
 
     def on_start(self, hook: Hook) -> Hook:
         """Run `hook` after connecting, before any command is taken; in the order given."""
@@ -204,6 +209,8 @@ class CommandService:
     async def _handle(self, message: NatsMessage, model: type[M], max_bytes: int, handler: Handler[M]) -> object:
         address = subjects.parse(message.raw_message.subject)
         principal = await self._verifier.verified(message.headers.get(AUTHORIZATION_HEADER))
+        if (standing := self._standing_of(principal.enterprise)) is not GOOD:
+            principal = replace(principal, standing=standing)
         context = CommandContext(
             address.enterprise,
             principal,
@@ -313,6 +320,10 @@ class _Work:
         self._broken_off = True
         for task in self._tasks:
             task.cancel()
+
+
+def _always_good(_enterprise: str) -> Standing:
+    return GOOD
 
 
 async def _as_it_is(message: NatsMessage) -> NatsMessage:

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from services.registry.domain.drafts import Revision
+from services.registry.domain.enterprises import EnterpriseRecord
 from services.registry.domain.lifecycle import PolicyUse
 from services.registry.domain.search import Question
 from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, Consumer, KeyUse, Scope
 from shared.contracts.events import Event
 from shared.contracts.lifecycle import LaterState
-from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth, VersionState
+from shared.contracts.projections import (
+    CatalogueEntry,
+    ConnectionEntry,
+    ConnectionHealth,
+    EnterpriseEntry,
+    VersionState,
+)
 from shared.security.principals import Principal
 
 Document: TypeAlias = dict[str, Any]
@@ -320,6 +327,24 @@ class KeptCredentials(Protocol):
         """Delete what anybody of the enterprise keeps for its draft."""
 
 
+class Enterprises(Protocol):
+    async def find(self, enterprise: str) -> EnterpriseRecord | None: ...
+
+    async def hold(self, enterprise: str) -> EnterpriseRecord:
+        """The record, a new one where there is none; nobody else changes it until this work ends."""
+
+    async def write(self, record: EnterpriseRecord, *, anew: bool) -> EnterpriseRecord:
+        """Write a record that is held; `anew` gives it the next generation, to be projected."""
+
+    async def page(self, *, suspended: bool | None, after: str | None, limit: int) -> list[EnterpriseRecord]:
+        """By id."""
+
+    async def unprojected(self, limit: int) -> list[str]:
+        """Those whose generation is not known to stand in the projection."""
+
+    async def mark_projected(self, enterprise: str, generation: int) -> None: ...
+
+
 class Keys(Protocol):
     """Sealing keys, and what is sealed to them."""
 
@@ -368,6 +393,9 @@ class Work(Protocol):
     def test_credentials(self) -> KeptCredentials: ...
 
     @property
+    def enterprises(self) -> Enterprises: ...
+
+    @property
     def keys(self) -> Keys: ...
 
     @property
@@ -407,6 +435,9 @@ class Projections(Protocol):
 
     async def put_catalogue(self, entry: CatalogueEntry) -> None:
         """Have the catalogue hold this entry, unless it holds a newer one."""
+
+    async def put_enterprise(self, entry: EnterpriseEntry) -> None:
+        """Have the projection hold this entry, unless it holds a newer one."""
 
     async def sync_connection(
         self, key: ConnectionKey, read: Callable[[], Awaitable[ConnectionEntry | None]]

@@ -8,7 +8,7 @@ import structlog
 
 from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Projections, Store, TokenRecord
 from services.registry.handlers.versions import catalogue_entry
-from shared.contracts.projections import ConnectionEntry, StoredToken
+from shared.contracts.projections import ConnectionEntry, EnterpriseEntry, StoredToken
 from shared.contracts.template import canonical_json
 
 log = structlog.get_logger("registry")
@@ -34,7 +34,7 @@ async def project_connection(store: Store, projections: Projections, key: Connec
 
 async def finish(store: Store, projections: Projections) -> int:
     """Project what a crash left between commit and projection; the answer says how many there were."""
-    finished = 0
+    finished = await _finish_enterprises(store, projections)
     while True:
         async with store.read() as work:
             keys = await work.connections.unprojected(_BATCH)
@@ -44,6 +44,30 @@ async def finish(store: Store, projections: Projections) -> int:
             await project_connection(store, projections, key)
             log.info("projection finished", enterprise=key.enterprise, connector=key.connector, connection=key.name)
         finished += len(keys)
+
+
+async def project_enterprise(store: Store, projections: Projections, enterprise: str) -> None:
+    """Have the projection hold how the enterprise stands in the database now."""
+    async with store.read() as work:
+        record = await work.enterprises.find(enterprise)
+    if record is None:
+        return
+    entry = EnterpriseEntry(record.id, record.generation, record.suspended, record.sdk_access)
+    await projections.put_enterprise(entry)
+    async with store.write() as work:
+        await work.enterprises.mark_projected(enterprise, record.generation)
+
+
+async def _finish_enterprises(store: Store, projections: Projections) -> int:
+    finished = 0
+    while True:
+        async with store.read() as work:
+            left = await work.enterprises.unprojected(_BATCH)
+        if not left:
+            return finished
+        for enterprise in left:
+            await project_enterprise(store, projections, enterprise)
+        finished += len(left)
 
 
 async def rebuild(store: Store, projections: Projections) -> int:
@@ -60,7 +84,19 @@ async def rebuild(store: Store, projections: Projections) -> int:
         await projections.put_catalogue(entry)
     for key in keys:
         await project_connection(store, projections, key)
-    return len(connectors) + len(keys)
+    return len(connectors) + len(keys) + await _enterprises(store, projections)
+
+
+async def _enterprises(store: Store, projections: Projections) -> int:
+    count, after = 0, None
+    while True:
+        async with store.read() as work:
+            found = await work.enterprises.page(suspended=None, after=after, limit=_BATCH)
+        if not found:
+            return count
+        for record in found:
+            await project_enterprise(store, projections, record.id)
+        count, after = count + len(found), found[-1].id
 
 
 def _entry(record: ConnectionRecord) -> ConnectionEntry:

@@ -15,6 +15,7 @@ from services.registry.store.audit import SqlAudit
 from services.registry.store.connections import SqlConnections
 from services.registry.store.connectors import SqlConnectors
 from services.registry.store.drafts import SqlDrafts
+from services.registry.store.enterprises import SqlEnterprises
 from services.registry.store.keys import SqlKeys
 from services.registry.store.test_credentials import SqlTestCredentials
 from services.registry.store.versions import SqlVersions
@@ -38,6 +39,7 @@ class SqlWork:
         self.connectors = SqlConnectors(connection)
         self.connections = SqlConnections(connection)
         self.test_credentials = SqlTestCredentials(connection)
+        self.enterprises = SqlEnterprises(connection)
         self.keys = SqlKeys(connection)
         self.audit = SqlAudit(connection)
 

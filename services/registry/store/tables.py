@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     false,
+    true,
 )
 from sqlalchemy.dialects import postgresql
 
@@ -228,6 +229,26 @@ seal_keys: Final = Table(
     Column("retired_by", Text),
 )
 """Sealing keys that something was ever sealed to. Who seals to one holds its row, and who retires it waits for them."""
+
+enterprises: Final = Table(
+    "enterprises",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("name", Text),
+    Column("named_at", INSTANT, nullable=False, server_default=""),
+    Column("named_sequence", BigInteger, nullable=False, server_default="0"),
+    Column("suspended", Boolean, nullable=False, server_default=false()),
+    Column("reason", Text, nullable=False, server_default=""),
+    Column("changed_at", INSTANT, nullable=False, server_default=""),
+    Column("changed_sequence", BigInteger, nullable=False, server_default="0"),
+    Column("sdk_access", Boolean, nullable=False, server_default=true()),
+    Column("sdk_changed_at", INSTANT, nullable=False, server_default=""),
+    Column("sdk_changed_sequence", BigInteger, nullable=False, server_default="0"),
+    Column("generation", Integer, nullable=False, server_default="0"),
+    Column("projected_generation", Integer, nullable=False, server_default="0"),
+    info=owned_by("id"),
+)
+"""What was told of enterprises: for each property, when it was last told, so that older news change nothing."""
 
 audit: Final = Table(
     "audit",

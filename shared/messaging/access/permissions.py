@@ -14,9 +14,12 @@ from shared.contracts.names import PLATFORM
 from shared.contracts.subjects import (
     CATALOGUE_BUCKET,
     CONNECTIONS_BUCKET,
+    ENTERPRISE_EVENTS_PATTERN,
+    ENTERPRISES_BUCKET,
     EVENTS_STREAM,
     EXECUTORS_QUEUE,
     HEALTH_BUCKET,
+    REGISTRY_CONSUMER,
     RESPONSES_STREAM,
     TEMPLATES_BUCKET,
     event_consumer,
@@ -124,18 +127,33 @@ def _stream_is_there(*streams: str) -> Grant:
     return Grant("wait until the streams exist", tuple(f"{_API}.STREAM.INFO.{stream}" for stream in streams))
 
 
+def _own_consumer(consumer: str) -> tuple[str, ...]:
+    """A durable consumer of EVENTS that is read, whoever made it."""
+    return (
+        f"{_API}.CONSUMER.INFO.{EVENTS_STREAM}.{consumer}",
+        f"{_API}.CONSUMER.MSG.NEXT.{EVENTS_STREAM}.{consumer}",
+        f"$JS.ACK.{EVENTS_STREAM}.{consumer}.>",
+    )
+
+
+_TELL_OF_ENTERPRISES: Final = Grant("tell of enterprises", (ENTERPRISE_EVENTS_PATTERN,))
+
 REGISTRY: Final = _service(
     "registry",
     "the registry",
     publish=[
         _events("connector", "connection"),
+        _TELL_OF_ENTERPRISES,
         _write_bucket(CATALOGUE_BUCKET),
         _write_bucket(CONNECTIONS_BUCKET),
+        _write_bucket(ENTERPRISES_BUCKET),
+        _watch_bucket(ENTERPRISES_BUCKET),
         _write_objects(TEMPLATES_BUCKET),
         _read_objects(TEMPLATES_BUCKET),
         _watch_bucket(HEALTH_BUCKET),
+        Grant("hear what is told of enterprises", _own_consumer(REGISTRY_CONSUMER)),
         Grant(
-            "make, list and delete the durable consumers of enterprises",
+            "make, list and delete the durable consumers of enterprises, and make its own",
             (
                 f"{_API}.CONSUMER.DURABLE.CREATE.{EVENTS_STREAM}.*",
                 f"{_API}.CONSUMER.LIST.{EVENTS_STREAM}",
@@ -155,6 +173,7 @@ PUBLISHER: Final = _service(
         Grant("test drafts on the executors", ("draft.v1.>",)),
         Grant("command the registry", ("registry.v1.>",)),
         _write_bucket(CATALOGUE_BUCKET),
+        _watch_bucket(ENTERPRISES_BUCKET),
         _stream_is_there(EVENTS_STREAM),
     ],
     subscribe=[Grant("its commands", ("publisher.v1.> publisher",))],
@@ -184,6 +203,7 @@ EXECUTOR: Final = _service(
         ),
         _watch_bucket(CATALOGUE_BUCKET),
         _watch_bucket(CONNECTIONS_BUCKET),
+        _watch_bucket(ENTERPRISES_BUCKET),
         _watch_bucket(HEALTH_BUCKET),
         _write_bucket(HEALTH_BUCKET),
         _read_objects(TEMPLATES_BUCKET),
@@ -232,7 +252,7 @@ def platform_service(name: str, sources: Sequence[str] = ()) -> UserRights:
 
     A source is one token, such as `crm`. It may not tell any of this product's own events.
     """
-    publish = [Grant("tell of enterprises", ("evt.v1.platform.enterprise.>",))]
+    publish = [_TELL_OF_ENTERPRISES]
     if sources:
         subjects = tuple(f"evt.v1.*.ext.{source}.>" for source in sources)
         publish.append(Grant("tell what happened in an enterprise, by the event's source", subjects))
@@ -280,12 +300,4 @@ def _commands(enterprise: str) -> Grant:
 
 
 def _own_consumers(enterprise: str, names: Iterable[str]) -> tuple[str, ...]:
-    rights: list[str] = []
-    for name in names:
-        consumer = event_consumer(enterprise, name)
-        rights += [
-            f"{_API}.CONSUMER.INFO.{EVENTS_STREAM}.{consumer}",
-            f"{_API}.CONSUMER.MSG.NEXT.{EVENTS_STREAM}.{consumer}",
-            f"$JS.ACK.{EVENTS_STREAM}.{consumer}.>",
-        ]
-    return tuple(rights)
+    return tuple(right for name in names for right in _own_consumer(event_consumer(enterprise, name)))

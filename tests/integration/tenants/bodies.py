@@ -116,6 +116,12 @@ REGISTRY: Final[Mapping[str, Bodies]] = {
     "consumer.create": lambda t: [{"name": t.consumer}, {"name": t.consumer, "pattern": "connection.*.created"}],
     "consumer.list": lambda t: [{}, {"name": t.consumer}],
     "consumer.delete": lambda t: [{"name": t.consumer}],
+    "enterprise.list": lambda t: [{}, {"after": t.owner[:-1]}],
+    "enterprise.show": lambda t: [{"id": t.owner}],
+    "enterprise.change": lambda t: [
+        {"id": t.owner, "what": "suspended"},
+        {"id": t.owner, "what": "sdk_access_changed", "sdk_access": False},
+    ],
     "keys.list": lambda _: [{}],
     "keys.rotated": lambda t: [{"kid": t.kid, "previous": t.kid}],
     "keys.retire": lambda t: [{"kid": t.kid, "forget_test_credentials": True}],

@@ -51,7 +51,7 @@ READS: Final = [
     (plane, command)
     for plane, command in ALL
     if command.rpartition(".")[2] in {"get", "list", "show", "plan", "checklist", "diff", "stage", "history"}
-    and not command.startswith("keys.")
+    and not command.startswith(("keys.", "enterprise."))
 ]
 PERSONS: Final = [role for role in Role if role is not Role.PLATFORM_ADMIN]
 SETS_OF_ROLES: Final[list[tuple[Role, ...]]] = [(), *((role,) for role in PERSONS), tuple(PERSONS)]

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 
 from services.registry.domain.drafts import Revision
+from services.registry.domain.enterprises import EnterpriseRecord
 from services.registry.domain.lifecycle import PolicyUse
 from services.registry.domain.search import Question, sorted_by
 from services.registry.domain.versions import OFFERED, connector_state, latest
@@ -29,7 +30,7 @@ from services.registry.handlers.ports import (
 from shared.contracts.commands import AuditEntry, ConnectorRow, KeyUse
 from shared.contracts.events import Event
 from shared.contracts.names import PLATFORM
-from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth
+from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth, EnterpriseEntry
 
 Key = tuple[str, str]
 
@@ -46,6 +47,8 @@ class State:
     projected: dict[ConnectionKey, int] = field(default_factory=dict)
     token_generations: dict[str, int] = field(default_factory=dict)
     test_credentials: dict[str, TestCredentialsRecord] = field(default_factory=dict)
+    enterprises: dict[str, EnterpriseRecord] = field(default_factory=dict)
+    enterprises_projected: dict[str, int] = field(default_factory=dict)
     keys: dict[str, Retirement | None] = field(default_factory=dict)
     audit: list[AuditRecord] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
@@ -81,6 +84,7 @@ class MemoryWork:
         self.connectors = MemoryConnectors(state)
         self.connections = MemoryConnections(state)
         self.test_credentials = MemoryTestCredentials(state)
+        self.enterprises = MemoryEnterprises(state)
         self.keys = MemoryKeys(state)
         self.audit = MemoryAudit(state)
 
@@ -358,6 +362,35 @@ class MemoryTestCredentials:
         return len(identifiers)
 
 
+class MemoryEnterprises:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    async def find(self, enterprise: str) -> EnterpriseRecord | None:
+        return self._state.enterprises.get(enterprise)
+
+    async def hold(self, enterprise: str) -> EnterpriseRecord:
+        return self._state.enterprises.get(enterprise) or EnterpriseRecord(enterprise)
+
+    async def write(self, record: EnterpriseRecord, *, anew: bool) -> EnterpriseRecord:
+        written = replace(record, generation=record.generation + anew)
+        self._state.enterprises[record.id] = written
+        return written
+
+    async def page(self, *, suspended: bool | None, after: str | None, limit: int) -> list[EnterpriseRecord]:
+        found = [each for _, each in sorted(self._state.enterprises.items())]
+        return [each for each in found if suspended in (None, each.suspended) and (after is None or each.id > after)][
+            :limit
+        ]
+
+    async def unprojected(self, limit: int) -> list[str]:
+        done = self._state.enterprises_projected
+        return [each.id for each in self._state.enterprises.values() if done.get(each.id, 0) < each.generation][:limit]
+
+    async def mark_projected(self, enterprise: str, generation: int) -> None:
+        self._state.enterprises_projected[enterprise] = generation
+
+
 class MemoryKeys:
     def __init__(self, state: State) -> None:
         self._state = state
@@ -440,6 +473,7 @@ class MemoryProjections:
         self.documents: dict[str, bytes] = {}
         self.catalogue: dict[Key, CatalogueEntry] = {}
         self.connections: dict[ConnectionKey, ConnectionEntry] = {}
+        self.enterprises: dict[str, EnterpriseEntry] = {}
         self.broken = False
 
     async def put_document(self, digest: str, content: bytes) -> None:
@@ -449,6 +483,12 @@ class MemoryProjections:
     async def put_catalogue(self, entry: CatalogueEntry) -> None:
         self._work()
         self.catalogue[entry.owner, entry.slug] = entry
+
+    async def put_enterprise(self, entry: EnterpriseEntry) -> None:
+        self._work()
+        present = self.enterprises.get(entry.id)
+        if present is None or present.generation < entry.generation:
+            self.enterprises[entry.id] = entry
 
     async def sync_connection(
         self, key: ConnectionKey, read: Callable[[], Awaitable[ConnectionEntry | None]]

@@ -3,7 +3,7 @@
 import pytest
 
 from shared.contracts.errors import DibopError
-from shared.security.principals import ALLOWED, Action, Principal, Role, authorise
+from shared.security.principals import ALLOWED, Action, Principal, Role, Standing, authorise
 
 
 def person(*roles: Role, enterprise: str = "acme") -> Principal:
@@ -67,3 +67,57 @@ def test_the_role_matrix(principal: Principal, action: Action, enterprise: str, 
 
 def test_every_action_has_a_row() -> None:
     assert set(ALLOWED) == set(Action)
+
+
+SUSPENDED = Standing(suspended=True)
+WITHOUT_SDK = Standing(sdk_access=False)
+
+
+@pytest.mark.parametrize("role", [Role.ENTERPRISE_ADMIN_SDK, Role.ENTERPRISE_ADMIN, Role.VIEWER, Role.SERVICE])
+def test_a_suspended_enterprises_people_may_nothing_and_are_told_why(role: Role) -> None:
+    principal = Principal("ada", "acme", frozenset({role}), SUSPENDED)
+
+    assert not any(principal.may(action, "acme") for action in Action)
+    with pytest.raises(DibopError) as refused:
+        authorise(principal, Action.READ, "acme")
+    assert refused.value.code == "enterprise-suspended"
+
+
+def test_what_was_forbidden_before_is_no_news_of_a_suspension() -> None:
+    for principal, enterprise in (
+        (Principal("vic", "acme", frozenset({Role.VIEWER}), SUSPENDED), "acme"),
+        (Principal("ada", "acme", frozenset({Role.ENTERPRISE_ADMIN_SDK}), SUSPENDED), "other"),
+    ):
+        with pytest.raises(DibopError) as refused:
+            authorise(principal, Action.EDIT_DRAFT, enterprise)
+        assert refused.value.code == "forbidden"
+
+
+def test_a_platform_admin_of_a_suspended_enterprise_can_still_resume_it() -> None:
+    both = frozenset({Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK})
+    principal = Principal("ada", "local", both, SUSPENDED)
+
+    assert principal.may(Action.MANAGE_ENTERPRISES, "platform")
+    assert principal.may(Action.READ, "local")
+    assert not principal.may(Action.MANAGE_CONNECTIONS, "local")
+
+
+def test_the_platforms_own_services_still_work_for_a_suspended_enterprise() -> None:
+    assert Principal("executor", "platform", frozenset({Role.EXECUTOR})).may(Action.STORE_TOKEN, "acme")
+
+
+def test_without_sdk_access_an_sdk_admin_is_an_admin() -> None:
+    with_sdk = Principal("ada", "acme", frozenset({Role.ENTERPRISE_ADMIN_SDK}), WITHOUT_SDK)
+    admin = Principal("ada", "acme", frozenset({Role.ENTERPRISE_ADMIN}))
+
+    assert [with_sdk.may(action, "acme") for action in Action] == [admin.may(action, "acme") for action in Action]
+    with pytest.raises(DibopError, match="has no SDK access") as refused:
+        authorise(with_sdk, Action.PUBLISH, "acme")
+    assert refused.value.code == "forbidden"
+
+
+def test_without_sdk_access_other_roles_stay_what_they_are() -> None:
+    viewer = Principal("vic", "acme", frozenset({Role.VIEWER}), WITHOUT_SDK)
+
+    assert viewer.may(Action.READ, "acme")
+    assert not viewer.may(Action.MANAGE_CONNECTIONS, "acme")
