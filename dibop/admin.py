@@ -18,6 +18,7 @@ _RUN_SECONDS: Final = 600.0
 _PUBLISH_SECONDS: Final = 60.0
 _EXCHANGE_SECONDS: Final = 60.0
 _PAGE: Final = 1000
+_REVIEWS_PAGE: Final = 200
 
 
 class Registry:
@@ -214,6 +215,32 @@ class Publisher:
     async def retire(self, command: c.RetireConnector) -> c.Moved:
         """End versions for good; ConflictError while a connection runs one."""
         return await self._ask("connector", "retire", command, c.Moved, _PUBLISH_SECONDS)
+
+    async def reviews(self, query: c.ListReviews | None = None) -> list[c.ReviewRow]:
+        """All that the query asks for, page by page, the newest first."""
+        rows: list[c.ReviewRow] = []
+        before: int | None = None
+        while True:
+            body = (query or c.ListReviews()).model_copy(update={"before": before, "limit": _REVIEWS_PAGE})
+            page = await self._ask("review", "list", body, c.ReviewPage, COMMAND_SECONDS)
+            rows += page.reviews
+            before = page.next_before
+            if before is None:
+                return rows
+
+    async def review(self, identifier: str) -> c.Review:
+        """One of them, with its document and comments."""
+        return await self._ask("review", "show", c.ShowReview(id=identifier), c.Review, COMMAND_SECONDS)
+
+    async def comment_review(self, command: c.CommentReview) -> c.ReviewCommented:
+        return await self._ask("review", "comment", command, c.ReviewCommented, COMMAND_SECONDS)
+
+    async def approve_review(self, command: c.ApproveReview) -> c.ReviewDecided:
+        """Publish what was reviewed; for `platform` alone, and for nobody who is one of the authors."""
+        return await self._ask("review", "approve", command, c.ReviewDecided, _PUBLISH_SECONDS)
+
+    async def reject_review(self, command: c.RejectReview) -> c.ReviewDecided:
+        return await self._ask("review", "reject", command, c.ReviewDecided, COMMAND_SECONDS)
 
     async def roll_back(self, command: c.RollbackConnector) -> c.Published:
         """Publish the content of an earlier version as the next one."""

@@ -217,6 +217,8 @@ def publish(
 ) -> None:
     """Publish the draft as the next version, if the gate lets it pass. Answers once it can be executed.
 
+    An enterprise's draft enters the catalogue through a review, which this asks for: see `dibop review`.
+
     Examples: `dibop connector publish openweathermap --scope catalogue`, `dibop connector publish crm --bump major`
     """
 
@@ -234,6 +236,9 @@ def publish(
     published = runner.with_client(home, work)
     if as_json:
         output.print_json(published.model_dump(mode="json"))
+    elif published.review is not None:
+        asked = "asked for" if published.changed else "under way already"
+        output.say(f"a review is {asked}: {published.review}. Another Platform Admin than its authors decides it")
     elif published.changed:
         output.say(f"published {published.slug} {published.version} to the {published.scope}, {published.digest}")
     else:

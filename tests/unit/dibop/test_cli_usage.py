@@ -19,6 +19,7 @@ COMMANDS = [
     ["connector", "validate"], ["connector", "apply"], ["connector", "list"], ["connector", "show"],
     ["connector", "test"], ["connector", "publish"], ["connector", "schema"],
     ["connector", "deprecate"], ["connector", "unpublish"], ["connector", "retire"], ["connector", "rollback"],
+    ["review", "list"], ["review", "show"], ["review", "comment"], ["review", "approve"], ["review", "reject"],
     ["connection", "create"], ["connection", "list"], ["connection", "delete"],
     ["events", "tail"], ["audit", "list"],
 ]  # fmt: skip
