@@ -48,7 +48,7 @@ def list_reviews(
         ["review", "connector", "of", "revision", "state", "authors", "asked", "decided by"],
         [
             (r.id, r.slug, r.owner, r.revision, r.state, ", ".join(r.authors), r.requested_at, r.decided_by)
-            for r in rows
+            for r in found
         ],
         "Nothing is or was under review.",
     )
