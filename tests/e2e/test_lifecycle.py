@@ -93,3 +93,39 @@ def test_from_the_first_version_to_the_end(life: Life) -> None:
     assert {"connector.deprecate", "connector.rollback", "connector.unpublish", "connector.retire"} <= {
         entry["action"] for entry in audited
     }
+
+
+def another_admin(stack: Stack, home: Path) -> Path:
+    """The home of a Platform Admin besides the stack's own."""
+    home.mkdir()
+    issued = stack.json("token", "--subject", "pat", "--enterprise", "local", "--role", "platform_admin")
+    (home / "token.jwt").write_text(issued["token"])
+    common = json.loads((stack.home / "context.json").read_text())
+    (home / "context.json").write_text(json.dumps({**common, "token_file": str(home / "token.jwt")}))
+    return home
+
+
+def test_an_enterprises_draft_enters_the_catalogue_when_another_admin_approves(life: Life, tmp_path: Path) -> None:
+    stack, slug = life.stack, "reviewed"
+    other = ("--home", str(another_admin(stack, tmp_path / "pat")))
+    stack.run("connector", "apply", str(EXAMPLE), "--owner", "enterprise", "--set", f"slug={slug}",
+              "--set", f"base_url={stack.parts()['demo-weather']['address']}")  # fmt: skip
+    stack.run("connector", "test", slug, "--credentials-file", str(tmp_path / "key.yaml"))
+
+    asked = stack.json("connector", "publish", slug, "--scope", "catalogue")
+    assert (asked["owner"], asked["version"], asked["changed"]) == ("local", None, True)
+    assert "another platform admin" in stack.run("connector", "publish", slug, "--scope", "catalogue").stdout.lower()
+    own = life.refused("review", "approve", asked["review"])
+    assert own["type"] == "urn:dibop:error:forbidden"
+    stack.run("review", "reject", asked["review"], "Say more.", *other)
+
+    again = stack.json("connector", "publish", slug, "--scope", "catalogue")["review"]
+    assert [row["state"] for row in stack.json("review", "list", slug, *other)] == ["open", "rejected"]
+    stack.run("review", "comment", again, "Nothing more to say.")
+    shown = stack.json("review", "show", again, *other)
+    assert [said["text"] for said in shown["comments"]] == ["Nothing more to say."]
+    decided = stack.json("review", "approve", again, *other)
+
+    assert (decided["state"], decided["published"]["version"]) == ("approved", "1.0.0")
+    found = stack.json("connector", "show", slug, "--owner", "platform")
+    assert (found["owner"], found["state"], found["latest_version"]) == ("platform", "published", "1.0.0")
