@@ -18,6 +18,7 @@ _RUN_SECONDS: Final = 600.0
 _PUBLISH_SECONDS: Final = 60.0
 _EXCHANGE_SECONDS: Final = 60.0
 _PAGE: Final = 1000
+_REVIEWS_PAGE: Final = 200
 
 
 class Registry:
@@ -203,6 +204,48 @@ class Publisher:
         body = c.PublishConnector(slug=slug, scope=scope, notes=notes, bump=bump)
         return await self._ask("connector", "publish", body, c.Published, _PUBLISH_SECONDS)
 
+    async def deprecate(self, command: c.DeprecateConnector) -> c.Moved:
+        """Say that versions are to be left; they go on working."""
+        return await self._ask("connector", "deprecate", command, c.Moved, _PUBLISH_SECONDS)
+
+    async def unpublish(self, command: c.UnpublishConnector) -> c.Moved:
+        """Offer versions to no new connection."""
+        return await self._ask("connector", "unpublish", command, c.Moved, _PUBLISH_SECONDS)
+
+    async def retire(self, command: c.RetireConnector) -> c.Moved:
+        """End versions for good; ConflictError while a connection runs one."""
+        return await self._ask("connector", "retire", command, c.Moved, _PUBLISH_SECONDS)
+
+    async def reviews(self, query: c.ListReviews | None = None) -> list[c.ReviewRow]:
+        """All that the query asks for, page by page, the newest first."""
+        rows: list[c.ReviewRow] = []
+        before: int | None = None
+        while True:
+            body = (query or c.ListReviews()).model_copy(update={"before": before, "limit": _REVIEWS_PAGE})
+            page = await self._ask("review", "list", body, c.ReviewPage, COMMAND_SECONDS)
+            rows += page.reviews
+            before = page.next_before
+            if before is None:
+                return rows
+
+    async def review(self, identifier: str) -> c.Review:
+        """One of them, with its document and comments."""
+        return await self._ask("review", "show", c.ShowReview(id=identifier), c.Review, COMMAND_SECONDS)
+
+    async def comment_review(self, command: c.CommentReview) -> c.ReviewCommented:
+        return await self._ask("review", "comment", command, c.ReviewCommented, COMMAND_SECONDS)
+
+    async def approve_review(self, command: c.ApproveReview) -> c.ReviewDecided:
+        """Publish what was reviewed; for `platform` alone, and for nobody who is one of the authors."""
+        return await self._ask("review", "approve", command, c.ReviewDecided, _PUBLISH_SECONDS)
+
+    async def reject_review(self, command: c.RejectReview) -> c.ReviewDecided:
+        return await self._ask("review", "reject", command, c.ReviewDecided, COMMAND_SECONDS)
+
+    async def roll_back(self, command: c.RollbackConnector) -> c.Published:
+        """Publish the content of an earlier version as the next one."""
+        return await self._ask("connector", "rollback", command, c.Published, _PUBLISH_SECONDS)
+
     async def _ask(self, noun: str, verb: str, body: c.Message, reply: type[Reply], seconds: float) -> Reply:
         return await self._client.command("publisher", self.enterprise, noun, verb, body, reply, timeout=seconds)
 
@@ -240,6 +283,12 @@ def is_platform_admin(client: Client) -> bool:
 def owners_to_look_at(client: Client) -> list[str]:
     """Where a caller's draft may be: the own enterprise, then the platform for a Platform Admin."""
     return [client.enterprise, PLATFORM] if is_platform_admin(client) else [client.enterprise]
+
+
+async def owner_of(client: Client, slug: str) -> str:
+    """Whose connector the caller means by `slug`: the own enterprise's, else the platform's for a Platform Admin."""
+    found = await Registry(client, client.enterprise).connector(slug)
+    return found.owner if found is not None and found.owner in owners_to_look_at(client) else client.enterprise
 
 
 async def find_draft(client: Client, slug: str, owner: str | None = None) -> c.Draft | None:

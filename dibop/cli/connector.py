@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dibop.cli import authorize, diff, listing, options, output, runner
+from dibop.cli import authorize, diff, lifecycle, listing, options, output, runner
 
 if TYPE_CHECKING:
     from dibop.authoring import TemplateFile
     from dibop.client import Client
-    from shared.contracts.commands import Connector, DraftSaved, Published, TestReport
+    from shared.contracts.commands import Connector, DraftSaved, Published, TestReport, VersionSummary
     from shared.contracts.template import Problem
 
 app = typer.Typer(help="Write, look at, test and publish connectors.", no_args_is_help=True)
 app.command("list")(listing.list_connectors)
 app.command()(diff.diff)
+lifecycle.register(app)
 
 Slug = Annotated[str, typer.Argument(help="The connector's slug.", metavar="SLUG")]
 File = Annotated[Path, typer.Argument(help="The template, YAML or JSON.", metavar="FILE")]
@@ -118,6 +119,8 @@ def show(slug: Slug, owner: options.Owner = None, home: options.Home = None, as_
         shown = connector.model_dump(mode="json", exclude={"name", "type"})
         for version in shown["versions"]:
             version.pop("scope")
+            if version["deprecation"] is None:
+                version.pop("deprecation")
         output.print_json(shown)
         return
     output.say(f"{connector.name} ({connector.slug}), {connector.type}, of {connector.owner}: {connector.state}")
@@ -127,10 +130,18 @@ def show(slug: Slug, owner: options.Owner = None, home: options.Home = None, as_
         for problem in connector.draft.errors:
             output.say(f"  - {problem.path or 'the document'}: {problem.problem} {problem.mend}")
     output.print_table(
-        ["version", "state", "scope", "published", "digest"],
-        [(v.version, v.state, v.scope, v.published_at, v.digest) for v in connector.versions],
+        ["version", "state", "scope", "published", "digest", "deprecated"],
+        [(v.version, v.state, v.scope, v.published_at, v.digest, _deprecation(v)) for v in connector.versions],
         "No version is published yet.",
     )
+
+
+def _deprecation(version: VersionSummary) -> str:
+    told = version.deprecation
+    if told is None:
+        return ""
+    until = f"until {told.date}" if told.date else ""
+    return ", ".join(part for part in (until, f"use {told.successor}" if told.successor else "") if part)
 
 
 @app.command("test")
@@ -206,6 +217,8 @@ def publish(
 ) -> None:
     """Publish the draft as the next version, if the gate lets it pass. Answers once it can be executed.
 
+    An enterprise's draft enters the catalogue through a review, which this asks for: see `dibop review`.
+
     Examples: `dibop connector publish openweathermap --scope catalogue`, `dibop connector publish crm --bump major`
     """
 
@@ -223,6 +236,9 @@ def publish(
     published = runner.with_client(home, work)
     if as_json:
         output.print_json(published.model_dump(mode="json"))
+    elif published.review is not None:
+        asked = "asked for" if published.changed else "under way already"
+        output.say(f"a review is {asked}: {published.review}. Another Platform Admin than its authors decides it")
     elif published.changed:
         output.say(f"published {published.slug} {published.version} to the {published.scope}, {published.digest}")
     else:

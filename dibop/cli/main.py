@@ -8,7 +8,7 @@ from typing import Final
 
 import typer
 
-from dibop.cli import audit, circuit, connection, connector, events, execute, keys, nats, output, stack, token
+from dibop.cli import audit, circuit, connection, connector, events, execute, keys, nats, output, review, stack, token
 from shared.contracts.errors import DibopError
 
 _INTERRUPTED: Final = 130
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 stack.register(app)
 app.add_typer(connector.app, name="connector")
+app.add_typer(review.app, name="review")
 app.add_typer(connection.app, name="connection")
 app.add_typer(circuit.app, name="circuit")
 execute.register(app)

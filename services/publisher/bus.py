@@ -11,15 +11,17 @@ from nats.aio.client import Client
 from nats.js.kv import KeyValue
 from pydantic import BaseModel
 
-from services.publisher.handlers import comparing, publishing, rollback, testing, withdrawing
+from services.publisher.handlers import comparing, publishing, reviewing, rollback, testing, withdrawing
 from services.publisher.handlers.ports import AuditRecord, Caller, Ports
 from services.publisher.handlers.saga import MoveRunner
 from services.publisher.settings import PublisherSettings
 from shared.contracts import subjects
 from shared.contracts.commands import (
     AddVersion,
+    ApproveReview,
     AuditAppended,
     Checklist,
+    CommentReview,
     Connector,
     DeprecateConnector,
     DiffConnector,
@@ -28,16 +30,23 @@ from shared.contracts.commands import (
     FetchTestCredentials,
     GetDraft,
     GetVersion,
+    ListReviews,
     Moved,
     PlanTest,
     PublishConnector,
     Published,
+    RejectReview,
     RetireConnector,
+    Review,
+    ReviewCommented,
+    ReviewDecided,
+    ReviewPage,
     RollbackConnector,
     RunTest,
     SetVersionState,
     ShowChecklist,
     ShowConnector,
+    ShowReview,
     StagedDraft,
     StageDraft,
     TestCredentials,
@@ -88,7 +97,14 @@ def serve(service: CommandService, settings: PublisherSettings, ports: Ports, ru
 
     @service.command("connector", "publish", PublishConnector)
     async def publish(context: CommandContext, command: PublishConnector) -> Published:
-        return await publishing.publish(_caller(context), command, ports, runner, wait_seconds=seconds())
+        return await publishing.publish(
+            _caller(context),
+            command,
+            ports,
+            runner,
+            wait_seconds=seconds(),
+            reviews_platform=settings.review_platform_drafts,
+        )
 
     @service.command("connector", "rollback", RollbackConnector)
     async def roll_back(context: CommandContext, command: RollbackConnector) -> Published:
@@ -105,6 +121,32 @@ def serve(service: CommandService, settings: PublisherSettings, ports: Ports, ru
     @service.command("connector", "retire", RetireConnector)
     async def retire(context: CommandContext, command: RetireConnector) -> Moved:
         return await withdrawing.retire(_caller(context), command, ports, runner, wait_seconds=seconds())
+
+    _serve_reviews(service, settings, ports, runner)
+
+
+def _serve_reviews(service: CommandService, settings: PublisherSettings, ports: Ports, runner: MoveRunner) -> None:
+    @service.command("review", "list", ListReviews)
+    async def list_reviews(context: CommandContext, query: ListReviews) -> ReviewPage:
+        return await reviewing.page(_caller(context), query, ports)
+
+    @service.command("review", "show", ShowReview)
+    async def show_review(context: CommandContext, query: ShowReview) -> Review:
+        return await reviewing.show(_caller(context), query, ports)
+
+    @service.command("review", "comment", CommentReview)
+    async def comment_review(context: CommandContext, command: CommentReview) -> ReviewCommented:
+        return await reviewing.comment(_caller(context), command, ports)
+
+    @service.command("review", "reject", RejectReview)
+    async def reject_review(context: CommandContext, command: RejectReview) -> ReviewDecided:
+        return await reviewing.reject(_caller(context), command, ports)
+
+    @service.command("review", "approve", ApproveReview)
+    async def approve_review(context: CommandContext, command: ApproveReview) -> ReviewDecided:
+        return await reviewing.approve(
+            _caller(context), command, ports, runner, wait_seconds=settings.publish_wait_seconds
+        )
 
 
 class RegistryClient:

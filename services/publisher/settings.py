@@ -32,6 +32,10 @@ class PublisherSettings(ServiceSettings, DatabaseSettings):
         le=300,
         description="How long a command waits for the move it began, in seconds; after that it goes on by itself.",
     )
+    review_platform_drafts: bool = Field(
+        False,
+        description="Whether the platform's own drafts, too, are reviewed by another Platform Admin before publishing.",
+    )
     test_seconds: float = Field(300.0, gt=0, le=3600, description="How long one test run may take in all, in seconds.")
     fault_point: Point | None = Field(
         None, description="For crash tests alone: the process kills itself when a move reaches this point."

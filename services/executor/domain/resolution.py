@@ -154,4 +154,11 @@ def _unknown_version(
         what = f"has no version for the policy {wanted} of the connection {connection.name!r}"
     else:
         what = f"has no version {wanted}"
-    return DibopError("unknown-version", f"The connector {entry.slug!r} {what}. There is: {there}.")
+    retired = [each.version for each in entry.versions if each.state == "retired" and _fits(each.version, wanted)]
+    ended = f" {_listed(retired)} retired, and what is retired runs no more." if retired else ""
+    return DibopError("unknown-version", f"The connector {entry.slug!r} {what}.{ended} There is: {there}.")
+
+
+def _listed(versions: list[str]) -> str:
+    latest = sorted(versions, key=_numbers, reverse=True)[:_SHOWN_VERSIONS]
+    return f"Version {latest[0]} is" if len(versions) == 1 else f"Versions {', '.join(latest)} are"

@@ -149,17 +149,10 @@ def _filled(item: str, path: str, value: object, *, required: bool) -> Checklist
 
 def scope_item(owner: str, scope: Scope) -> ChecklistItem:
     """Whether what `owner` drafts may be published to `scope` at all."""
-    if owner == PLATFORM and scope == "enterprise":
-        reason = (
-            "A draft of the platform belongs to all enterprises and cannot be published to one alone. "
-            "Publish it with scope 'catalogue', or save the draft as the enterprise's own."
-        )
-    elif owner != PLATFORM and scope == "catalogue":
-        reason = (
-            f"A draft of enterprise {owner!r} enters the catalogue only after a review by a Platform Admin, which "
-            "this version does not offer. Publish it with scope 'enterprise', or have a Platform Admin save it as a "
-            "draft of the platform."
-        )
-    else:
+    if owner != PLATFORM or scope == "catalogue":
         return ChecklistItem(item=SCOPE_ITEM, passed=True, required=True)
+    reason = (
+        "A draft of the platform belongs to all enterprises and cannot be published to one alone. "
+        "Publish it with scope 'catalogue', or save the draft as the enterprise's own."
+    )
     return ChecklistItem(item=SCOPE_ITEM, passed=False, required=True, reason=reason)

@@ -47,7 +47,8 @@ WITHDRAWALS: Final[Mapping[LaterState, MoveKind]] = {
 class Release:
     """A document that becomes `version`; `base_version` is the version it was compared with.
 
-    `revision` is the draft's that holds it. A rollback names the version whose content it is: `content_of`.
+    `revision` is the draft's that holds it: the owner's, or that of the enterprise `source`, whose draft the platform
+    takes over. A rollback names the version whose content it is: `content_of`.
     """
 
     version: str
@@ -56,6 +57,8 @@ class Release:
     revision: int
     base_version: str | None
     content_of: str | None = None
+    source: str | None = None
+    reviewed_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ from typing import Protocol
 
 from services.publisher.domain.evidence import Evidence
 from services.publisher.domain.moves import Move, Refusal
+from services.publisher.domain.reviews import Comment, Decision, Review
 from shared.contracts.commands import (
     AddVersion,
     AppendAudit,
     Connector,
     Draft,
     FetchTestCredentials,
+    ListReviews,
     SetVersionState,
     StagedDraft,
     TestCredentials,
@@ -126,6 +128,30 @@ class Store(Protocol):
 
     async def fail_move(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
         """Mark it failed, which lets the next one open; nothing where it is finished."""
+        ...
+
+    async def open_review(self, review: Review, event: Event, audit: AuditRecord) -> Review:
+        """Open it in place of an open one of another document; where one of this document is open, that one."""
+        ...
+
+    async def review(self, identifier: str, owner: str | None) -> Review | None:
+        """The review, if it is `owner`'s; anybody's for None."""
+        ...
+
+    async def reviews(self, owner: str | None, query: ListReviews) -> Sequence[Review]:
+        """One more than the query's limit, the newest first; without documents."""
+        ...
+
+    async def comments(self, owner: str, review: str) -> Sequence[Comment]: ...
+
+    async def add_comment(self, owner: str, review: str, comment: Comment, audit: AuditRecord) -> int:
+        """How many there are then."""
+        ...
+
+    async def decide_review(
+        self, review: Review, decision: Decision, event: Event, audit: AuditRecord, *, move: Move | None
+    ) -> bool:
+        """Decide it and record the move that follows; False, and nothing, where either cannot be any more."""
         ...
 
     async def waiting_audit(self, limit: int) -> Sequence[AuditRecord]:

@@ -4,23 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from services.publisher.domain import gate
 from services.publisher.domain.moves import Move, MoveKind, Release
 from services.publisher.domain.sentences import sentence
 from services.publisher.domain.templates import changes, valid_template
-from services.publisher.domain.versioning import Bump, Change, bump_of, next_version
+from services.publisher.domain.versioning import Bump, Change, bump_of, highest, next_version
 from services.publisher.handlers.ports import Caller, Ports
 from shared.contracts.clock import utc_now
-from shared.contracts.commands import BumpName, ChecklistItem, Draft, Published, Version, VersionSummary
+from shared.contracts.commands import BumpName, ChecklistItem, Published, VersionSummary
 from shared.contracts.errors import DibopError
+
+
+class HasDocument(Protocol):
+    """A draft, a version, or what is under review."""
+
+    @property
+    def slug(self) -> str: ...
+
+    @property
+    def document(self) -> Mapping[str, Any]: ...
+
+
+async def last_version(caller: Caller, owner: str, slug: str, ports: Ports) -> VersionSummary | None:
+    """The highest version of this owner's connector. The registry answers the catalogue's where there is none."""
+    try:
+        connector = await ports.registry.connector(owner, slug, request_id=caller.request_id)
+    except DibopError as error:
+        if error.code in {"not-found", "unknown-connector"}:
+            return None
+        raise
+    if connector.owner != owner:
+        return None
+    last = highest(version.version for version in connector.versions)
+    return next((version for version in connector.versions if version.version == last), None)
 
 
 async def next_after(
     caller: Caller,
-    document: Draft | Version,
+    document: HasDocument,
     last: VersionSummary | None,
     ports: Ports,
     *,
@@ -83,7 +107,7 @@ def unchanged(owner: str, slug: str, last: VersionSummary) -> Published:
     )
 
 
-def _changes(before: Version, after: Draft | Version) -> list[Change]:
+def _changes(before: HasDocument, after: HasDocument) -> list[Change]:
     old, new = (valid_template(each.slug, each.document) for each in (before, after))
     return changes(old, new)
 

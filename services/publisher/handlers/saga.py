@@ -200,6 +200,7 @@ def _add_version(move: Move, release: Release) -> AddVersion:
         digest=release.digest,
         scope=release.scope,
         revision=release.revision,
+        source=release.source,
         actor=move.actor,
         notes=move.notes,
     )

@@ -74,6 +74,7 @@ def _published(move: Move, release: Release) -> dict[str, Any]:
         "digest": release.digest,
         "published_at": move.published_at,
         "published_by": move.actor,
+        "reviewed_by": release.reviewed_by,
         "notes": move.notes,
     }
 
@@ -93,8 +94,9 @@ def _withdrawn(move: Move, withdrawal: Withdrawal, version: str) -> dict[str, An
 def _details(content: Release | Withdrawal) -> dict[str, Any]:
     match content:
         case Release() as release:
-            rolled_back = {"content_of": release.content_of} if release.content_of else {}
-            return {"version": release.version, "digest": release.digest, "scope": release.scope, **rolled_back}
+            named = {name: getattr(release, name) for name in ("content_of", "source", "reviewed_by")}
+            said = {name: value for name, value in named.items() if value is not None}
+            return {"version": release.version, "digest": release.digest, "scope": release.scope, **said}
         case Withdrawal(versions, state, successor, date):
             more = {"more": len(versions) - _NAMED} if len(versions) > _NAMED else {}
             named = {"successor": successor, "date": date} if state == "deprecated" else {}

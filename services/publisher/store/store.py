@@ -13,9 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.publisher.domain.evidence import Evidence
 from services.publisher.domain.moves import OPEN_STATES, Move, MoveKind, MoveState, Refusal, Release, Withdrawal
+from services.publisher.domain.reviews import Comment, Decision, Review
 from services.publisher.handlers.ports import AuditRecord
+from services.publisher.store import reviews
 from services.publisher.store.tables import audit_queue, evidence, moves
-from shared.contracts.commands import AppendAudit
+from shared.contracts.commands import AppendAudit, ListReviews
 from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry
 from shared.persistence.engine import Database
@@ -59,9 +61,7 @@ class SqlStore:
         """The unique index holds back a second open one; the query sees one that came and went meanwhile."""
         try:
             async with self._database.write() as connection:
-                await connection.execute(moves.insert().values(_to_row(move)))
-                if isinstance(move.content, Release):
-                    await _require_no_follower(connection, move, move.content)
+                await _record(connection, move)
         except (IntegrityError, _OvertakenError):
             return False
         return True
@@ -96,6 +96,58 @@ class SqlStore:
             if await _advance(connection, identifier, MoveState.RECORDED, MoveState.FAILED, **why):
                 await _queue_audit(connection, audit)
 
+    async def open_review(self, review: Review, event: Event, audit: AuditRecord) -> Review:
+        while True:
+            try:
+                return await self._open_review(review, event, audit)
+            except IntegrityError:  # another one was opened meanwhile: look at that
+                continue
+
+    async def _open_review(self, review: Review, event: Event, audit: AuditRecord) -> Review:
+        async with self._database.write() as connection:
+            present = await reviews.opened(connection, review.owner, review.slug)
+            if present is not None and (present.digest, present.scope) == (review.digest, review.scope):
+                return present
+            if present is not None:
+                await reviews.supersede(connection, present)
+            await reviews.add(connection, review)
+            await enqueue(connection, event)
+            await _queue_audit(connection, audit)
+        return review
+
+    async def review(self, identifier: str, owner: str | None) -> Review | None:
+        async with self._database.read() as connection:
+            return await reviews.find(connection, identifier, owner)
+
+    async def reviews(self, owner: str | None, query: ListReviews) -> Sequence[Review]:
+        async with self._database.read() as connection:
+            return await reviews.page(connection, owner, query)
+
+    async def comments(self, owner: str, review: str) -> Sequence[Comment]:
+        async with self._database.read() as connection:
+            return await reviews.comments(connection, owner, review)
+
+    async def add_comment(self, owner: str, review: str, comment: Comment, audit: AuditRecord) -> int:
+        async with self._database.write() as connection:
+            await reviews.add_comment(connection, owner, review, comment)
+            await _queue_audit(connection, audit)
+            return len(await reviews.comments(connection, owner, review))
+
+    async def decide_review(
+        self, review: Review, decision: Decision, event: Event, audit: AuditRecord, *, move: Move | None
+    ) -> bool:
+        try:
+            async with self._database.write() as connection:
+                if not await reviews.decide(connection, review, decision, move.id if move else None):
+                    return False
+                if move is not None:
+                    await _record(connection, move)
+                await enqueue(connection, event)
+                await _queue_audit(connection, audit)
+        except (IntegrityError, _OvertakenError):
+            return False
+        return True
+
     async def waiting_audit(self, limit: int) -> Sequence[AuditRecord]:
         async with self._database.read() as connection:
             query = across_tenants(sa.select(audit_queue).order_by(audit_queue.c.id).limit(limit))
@@ -113,6 +165,12 @@ class SqlStore:
 
 def _open() -> sa.Select[Any]:
     return sa.select(moves).where(moves.c.state.in_(_OPEN)).order_by(moves.c.created_at, moves.c.id)
+
+
+async def _record(connection: AsyncConnection, move: Move) -> None:
+    await connection.execute(moves.insert().values(_to_row(move)))
+    if isinstance(move.content, Release):
+        await _require_no_follower(connection, move, move.content)
 
 
 async def _require_no_follower(connection: AsyncConnection, move: Move, release: Release) -> None:

@@ -72,6 +72,57 @@ sa.Index(
 )
 sa.Index("moves_of_connector", moves.c.owner, moves.c.slug, moves.c.state)
 
+reviews: Final = sa.Table(
+    "reviews",
+    metadata,
+    sa.Column("number", ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("owner", NAME, nullable=False),
+    sa.Column("slug", NAME, nullable=False),
+    sa.Column("scope", sa.String(20), nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("digest", DIGEST, nullable=False),
+    sa.Column("document", sa.Text, nullable=False),
+    sa.Column("bump", sa.String(5)),
+    sa.Column("notes", sa.Text, nullable=False),
+    sa.Column("saved_by", sa.Text, nullable=False),
+    sa.Column("requested_by", sa.Text, nullable=False),
+    sa.Column("requested_at", INSTANT, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("decided_by", sa.Text),
+    sa.Column("decided_at", INSTANT),
+    sa.Column("move", sa.String(36)),
+    sa.CheckConstraint("state IN ('open', 'approved', 'rejected', 'superseded')", name="review_state_known"),
+    sqlite_autoincrement=True,
+    info=owned_by("owner"),
+)
+"""Every review that was asked for, with the document that it is about."""
+
+_REVIEW_IS_OPEN: Final = reviews.c.state == "open"
+sa.Index(
+    "reviews_one_open",
+    reviews.c.owner,
+    reviews.c.slug,
+    unique=True,
+    sqlite_where=_REVIEW_IS_OPEN,
+    postgresql_where=_REVIEW_IS_OPEN,
+)
+sa.Index("reviews_of_owner", reviews.c.owner, reviews.c.number)
+
+review_comments: Final = sa.Table(
+    "review_comments",
+    metadata,
+    sa.Column("id", ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("owner", NAME, nullable=False),
+    sa.Column("review", sa.String(36), nullable=False),
+    sa.Column("author", sa.Text, nullable=False),
+    sa.Column("at", INSTANT, nullable=False),
+    sa.Column("text", sa.Text, nullable=False),
+    info=owned_by("owner"),
+)
+
+sa.Index("review_comments_of_review", review_comments.c.owner, review_comments.c.review, review_comments.c.id)
+
 audit_queue: Final = sa.Table(
     "audit_queue",
     metadata,

@@ -14,6 +14,7 @@ from services.registry.domain.templates import require_valid
 from services.registry.domain.versions import connector_state, in_order, latest
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit, owners
+from services.registry.handlers.adoption import adopt, require_adopter
 from services.registry.handlers.connectors import no_connector
 from services.registry.handlers.ports import (
     Caller,
@@ -68,7 +69,8 @@ async def add(store: Store, projections: Projections, caller: Caller, command: A
     admit(caller, Action.ADD_VERSION)
     owner, slug = caller.enterprise, command.slug
     _require_scope(owner, command)
-    document = await _document_to_publish(store, owner, command)
+    require_adopter(owner, command)
+    document = await _document_to_publish(store, command.source or owner, command)
     await asyncio.to_thread(require_valid, slug, document)
     await projections.put_document(command.digest, canonical_json(document))
     async with store.write() as work:
@@ -92,6 +94,7 @@ async def add(store: Store, projections: Projections, caller: Caller, command: A
 
 async def _add(work: Work, caller: Caller, command: AddVersion, document: Document) -> None:
     owner, slug = caller.enterprise, command.slug
+    revision = command.revision if command.source is None else await adopt(work, command, document)
     await work.versions.add(
         VersionRecord(
             owner=owner,
@@ -99,7 +102,7 @@ async def _add(work: Work, caller: Caller, command: AddVersion, document: Docume
             version=command.version,
             digest=command.digest,
             scope=command.scope,
-            revision=command.revision,
+            revision=revision,
             publication_id=command.publication_id,
             published_by=command.actor,
             published_at=utc_now(),
@@ -117,8 +120,9 @@ async def _add(work: Work, caller: Caller, command: AddVersion, document: Docume
             "version": command.version,
             "digest": command.digest,
             "scope": command.scope,
-            "revision": command.revision,
+            "revision": revision,
             "publication_id": command.publication_id,
+            **({"source": command.source} if command.source else {}),
         },
         actor=command.actor,
     )

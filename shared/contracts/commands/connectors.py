@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from shared.contracts.commands.base import ConnectorState, Digest, Message, Named, Scope, Slug, TemplateProblem
+from shared.contracts.commands.base import ConnectorState, Digest, Message, Named, Scope, Slug, TemplateProblem, Token
 from shared.contracts.lifecycle import LaterState
 from shared.contracts.names import SLUG_PATTERN
 from shared.contracts.projections import VersionState
@@ -144,7 +144,10 @@ class Version(Message):
 
 
 class AddVersion(Message):
-    """`version.add`, by the publisher alone; repeating it with the same `publication_id` changes nothing more."""
+    """`version.add`, by the publisher alone; repeating it with the same `publication_id` changes nothing more.
+
+    `source` is the enterprise whose draft's `revision` it is, where the platform takes it over after a review.
+    """
 
     publication_id: str = Field(min_length=1, max_length=64)
     slug: Slug
@@ -152,6 +155,7 @@ class AddVersion(Message):
     digest: Digest
     scope: Scope
     revision: int
+    source: Token | None = None
     actor: str
     notes: str = Field("", max_length=10_000)
 

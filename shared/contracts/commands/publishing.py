@@ -53,15 +53,19 @@ class PublishConnector(Message):
 
 
 class Published(Message):
-    """`changed` is false where this very document was published already, as `version`."""
+    """`changed` is false where this very document was published already, as `version`.
+
+    Where a review comes first, `review` is its id, and there is no version yet.
+    """
 
     slug: str
     owner: str
     scope: Scope
-    version: str
+    version: str | None
     digest: str
-    published_at: str
+    published_at: str | None
     changed: bool
+    review: str | None = None
 
 
 class DiffConnector(Message):

@@ -87,16 +87,15 @@ def _scalar(path: str, value: object) -> Iterator[Problem]:
         case str():
             if not _encodable(value):
                 yield Problem(path, "The text holds half of a surrogate pair.", "Write the whole character.")
-        case int():
-            if abs(value) > MAX_SAFE_INTEGER:
+        case float() if not math.isfinite(value):
+            yield Problem(path, "NaN and infinity have no place in JSON.", "Write a finite number.")
+        case int() | float():
+            if abs(value) > MAX_SAFE_INTEGER and (isinstance(value, int) or _written_as_integer(value)):
                 yield Problem(
                     path,
                     "The integer is beyond 2^53 - 1, which JSON does not carry exactly.",
                     "Use a smaller number, or write it in quotes as a string.",
                 )
-        case float():
-            if not math.isfinite(value):
-                yield Problem(path, "NaN and infinity have no place in JSON.", "Write a finite number.")
         case _:
             raise NotPlain(
                 Problem(
@@ -105,6 +104,11 @@ def _scalar(path: str, value: object) -> Iterator[Problem]:
                     "Use text, numbers, true, false, null, lists and mappings.",
                 )
             )
+
+
+def _written_as_integer(value: float) -> bool:
+    """True where canonical JSON has neither a point nor an exponent (RFC 8785, section 3.2.2.3)."""
+    return value.is_integer() and abs(value) < 1e21
 
 
 def _encodable(text: str) -> bool:

@@ -10,6 +10,8 @@ Position: TypeAlias = Callable[[str], tuple[int, int] | None]
 """Where a JSON pointer stands in the text, as line and column counted from 1; None where it is not known."""
 
 SHOWN_CHARACTERS: Final = 60
+PATH_CHARACTERS: Final = 1000
+"""A longer path is cut: it names what no template may call anything."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,15 @@ def one_of(names: Sequence[str]) -> str:
 def located(problems: Iterable[Problem], position: Position | None) -> list[Problem]:
     """The problems with their lines and columns, in the order of the text; without `position`, as they came."""
     if position is None:
-        return list(problems)
+        return [_bounded(problem) for problem in problems]
     placed = []
     for problem in problems:
-        place = position(problem.path)
-        placed.append(replace(problem, line=place[0], column=place[1]) if place else problem)
+        place, shortened = position(problem.path), _bounded(problem)
+        placed.append(replace(shortened, line=place[0], column=place[1]) if place else shortened)
     return sorted(placed, key=lambda problem: (problem.line or 0, problem.column or 0))
+
+
+def _bounded(problem: Problem) -> Problem:
+    if len(problem.path) <= PATH_CHARACTERS:
+        return problem
+    return replace(problem, path=f"{problem.path[: PATH_CHARACTERS - 1]}…")

@@ -30,6 +30,8 @@ class Action(StrEnum):
     EDIT_DRAFT = "edit drafts"
     TEST_DRAFT = "test drafts"
     PUBLISH = "publish and withdraw versions"
+    REVIEW = "decide reviews"
+    FOLLOW_REVIEWS = "read and comment reviews"
     MANAGE_CONNECTIONS = "manage connections"
     EXECUTE = "execute operations"
     READ = "read connectors and connections"
@@ -52,6 +54,8 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.EDIT_DRAFT: _AUTHORS,
     Action.TEST_DRAFT: _AUTHORS,
     Action.PUBLISH: _AUTHORS,
+    Action.REVIEW: frozenset({Role.PLATFORM_ADMIN}),
+    Action.FOLLOW_REVIEWS: _AUTHORS,
     Action.MANAGE_CONNECTIONS: _ADMINS,
     Action.EXECUTE: frozenset({*_ADMINS, Role.SERVICE}),
     Action.READ: frozenset({*_AUTHORS, *_ADMINS, Role.VIEWER, Role.SERVICE, Role.PUBLISHER}),

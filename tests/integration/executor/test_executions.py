@@ -10,6 +10,7 @@ import pytest
 
 from services.executor.app import Executor
 from shared.contracts import subjects
+from shared.contracts.errors import DibopError
 from shared.contracts.execution import DraftExecutionRequest
 from shared.contracts.projections import CatalogueVersion
 from shared.security.principals import Role
@@ -181,6 +182,38 @@ async def test_versions_are_chosen_by_header_policy_and_state(bus: Bus, executor
     assert await runs(Dibop_Version="2.0.0") == "2.0.0"
     await bus.connect("shop", name="pinned", policy="1.0.0")
     assert await runs(Dibop_Connection="pinned") == "1.0.0"
+
+
+async def test_a_version_is_withdrawn_step_by_step(bus: Bus, executor: Executor) -> None:
+    """Deprecated it runs for all, unpublished for connections and who names it, retired for nobody."""
+    digest = await bus.store("shop", get("echo"))
+    await bus.connect("shop", name="north")
+    north, named = {"Dibop-Connection": "north"}, {"Dibop-Version": "1.0.0"}
+    callers: list[dict[str, str]] = [{}, north, named, {"Dibop-Version": "^1"}, {**north, **named}]
+
+    async def comes_to(state: str, *expected: str) -> None:
+        await bus.enter("shop", [CatalogueVersion("1.0.0", digest, state, "")])  # type: ignore[arg-type]
+
+        async def reached() -> bool:
+            return [await _answer(bus, headers) for headers in callers] == list(expected)
+
+        await eventually(reached)
+
+    runs, gone = "1.0.0", "unknown-version"
+    await comes_to("published", runs, runs, runs, runs, runs)
+    await comes_to("deprecated", runs, runs, runs, runs, runs)
+    await comes_to("unpublished", gone, runs, runs, runs, runs)
+    await comes_to("retired", gone, gone, gone, gone, gone)
+    refused = await bus.refused("shop", "echo", headers=named)
+    assert (refused.code, "1.0.0 is retired" in refused.detail) == ("unknown-version", True)
+
+
+async def _answer(bus: Bus, headers: dict[str, str]) -> str:
+    """The version that ran, or the error's code."""
+    try:
+        return str((await bus.execute("shop", "echo", headers=headers))["version"])
+    except DibopError as error:
+        return error.code
 
 
 async def test_what_was_just_written_runs_at_once(bus: Bus, executor: Executor) -> None:

@@ -65,8 +65,8 @@ class Author:
     async def test(self, **body: Any) -> commands.TestReport:
         return await self.ask("publisher", "test.run", {"slug": SLUG, **body}, commands.TestReport)
 
-    async def publish(self) -> commands.Published:
-        scope = "catalogue" if self.enterprise == "platform" else "enterprise"
+    async def publish(self, scope: str | None = None) -> commands.Published:
+        scope = scope or ("catalogue" if self.enterprise == "platform" else "enterprise")
         return await self.ask("publisher", "connector.publish", {"slug": SLUG, "scope": scope}, commands.Published)
 
     async def move(self, verb: str, **body: Any) -> commands.Moved:

@@ -10,7 +10,7 @@ import pytest
 from nats.js import JetStreamContext
 
 from services.publisher.handlers.saga import Point
-from shared.contracts.commands import Moved, Published
+from shared.contracts.commands import Moved, Published, ReviewDecided
 from tests.integration.publisher.conftest import (
     Author,
     ServePublisher,
@@ -94,3 +94,34 @@ async def test_dead_at_any_point_and_started_again_it_ends_done_once(
         await eventually(lambda: platform.last_audit(f"connector.{verb}"))
         assert [entry.action for entry in await platform.audit()].count(f"connector.{verb}") == 1
     assert len(await events(js, told_as)) == earlier + 1
+
+
+@pytest.mark.parametrize("point", list(Point))
+async def test_dead_while_it_publishes_what_a_review_let_through_it_ends_published_once(
+    point: Point,
+    serve_publisher: ServePublisher,
+    start_publisher: StartPublisher,
+    registry: None,
+    executor: StandInExecutor,
+    platform: Author,
+    acme: Author,
+    js: JetStreamContext,
+) -> None:
+    async with serve_publisher():
+        saved = await acme.save()
+        await acme.test(parameters={"now": {"q": "x"}, "tomorrow": {"q": "x"}})
+        asked = await acme.publish("catalogue")
+    body = {"id": asked.review}
+    dying = await asyncio.to_thread(start_publisher, point.value)
+    lost = asyncio.create_task(platform.ask("publisher", "review.approve", body, ReviewDecided))
+    assert await asyncio.to_thread(dying.wait) == KILLED
+    lost.cancel()
+
+    async with serve_publisher():
+        await eventually(lambda: events(js, "version_published"))
+        again = await platform.ask("publisher", "review.approve", body, ReviewDecided)
+
+        assert again.published is not None
+        assert (again.state, again.published.version, again.published.changed) == ("approved", "1.0.0", False)
+        assert [(v.version, v.digest) for v in (await catalogue_entry(js)).versions] == [("1.0.0", saved.digest)]
+    assert [len(await events(js, what)) for what in ("review_decided", "version_published")] == [1, 1]

@@ -143,15 +143,47 @@ async def test_an_enterprise_publishes_for_itself_alone(
     await acme.save()
     await acme.test()
 
-    with pytest.raises(DibopError, match="review by a Platform Admin") as refused:
-        await acme.ask("publisher", "connector.publish", {"slug": "weather", "scope": "catalogue"}, commands.Published)
     published = await acme.publish()
 
-    assert refused.value.code == "not-publishable"
     assert (published.owner, published.scope, published.version) == ("acme", "enterprise", "1.0.0")
     assert (await catalogue_entry(js, "acme")).owner == "acme"
     with pytest.raises(KeyNotFoundError):
         await catalogue_entry(js, "platform")
+
+
+async def test_an_enterprises_draft_is_reviewed_and_enters_the_catalogue(
+    acme: Author, platform: Author, executor: StandInExecutor, js: JetStreamContext
+) -> None:
+    saved = await acme.save()
+    await acme.test()
+    to_all = {"slug": "weather", "scope": "catalogue"}
+    asked = await acme.ask("publisher", "connector.publish", to_all, commands.Published)
+    assert (asked.version, asked.changed) == (None, True)
+    (told,) = await eventually(lambda: events(js, "review_requested"))
+    assert told.data["review"] == asked.review
+
+    page = await platform.ask("publisher", "review.list", {"state": "open"}, commands.ReviewPage)
+    assert [(row.id, row.owner, row.authors) for row in page.reviews] == [(asked.review, "acme", ["ada"])]
+    shown = await platform.ask("publisher", "review.show", {"id": asked.review}, commands.Review)
+    assert shown.document == document()
+    said = {"id": asked.review, "text": "Good."}
+    assert (await acme.ask("publisher", "review.comment", said, commands.ReviewCommented)).comments == 1
+    with pytest.raises(DibopError) as refused:
+        await acme.ask("publisher", "review.approve", {"id": asked.review}, commands.ReviewDecided)
+    assert refused.value.code == "forbidden"
+    decided = await platform.ask("publisher", "review.approve", {"id": asked.review}, commands.ReviewDecided)
+
+    assert decided.published is not None
+    assert (decided.published.version, decided.published.owner) == ("1.0.0", "platform")
+    entry = await catalogue_entry(js)
+    assert [(v.version, v.digest) for v in entry.versions] == [("1.0.0", saved.digest)]
+    connector = await platform.connector()
+    assert (connector.owner, connector.draft.digest if connector.draft else None) == ("platform", saved.digest)
+    (decision,) = await eventually(lambda: events(js, "review_decided"))
+    assert (decision.data["decision"], decision.data["decided_by"]) == ("approved", "pat")
+    await eventually(lambda: acme.last_audit("review.approved"))
+    again = await acme.ask("publisher", "connector.publish", to_all, commands.Published)
+    assert (again.version, again.changed) == ("1.0.0", False)
 
 
 async def test_a_checklist_of_an_invalid_draft_lists_its_problems(platform: Author) -> None:

@@ -17,10 +17,11 @@ from sqlalchemy.exc import IntegrityError
 from services.publisher.app import MIGRATIONS
 from services.publisher.domain.evidence import Evidence
 from services.publisher.domain.moves import Move, MoveKind, MoveState, Refusal, Release, Withdrawal
+from services.publisher.domain.reviews import Decision, Review
 from services.publisher.handlers.ports import AuditRecord
 from services.publisher.store import SqlStore, tables
 from shared.contracts.clock import utc_now
-from shared.contracts.commands import AppendAudit
+from shared.contracts.commands import AppendAudit, ListReviews
 from shared.contracts.events import Event
 from shared.contracts.projections import CatalogueEntry, CatalogueVersion
 from shared.persistence import outbox
@@ -175,10 +176,88 @@ async def _done(store: SqlStore, made: Move) -> None:
     await store.finish_move(made.id, [event()], audit(made.id))
 
 
+def review(identifier: str, **values: Any) -> Review:
+    first: dict[str, Any] = {
+        "owner": "acme",
+        "slug": "weather",
+        "scope": "catalogue",
+        "revision": 1,
+        "digest": DIGEST,
+        "document": {"name": "Wörds"},
+        "bump": None,
+        "notes": "",
+        "saved_by": "ada",
+        "requested_by": "max",
+        "requested_at": utc_now(),
+    }
+    return Review(identifier, **{**first, **values})
+
+
+def decision(state: Any = "approved") -> Decision:
+    return Decision(state, "pat", utc_now(), "Good.")
+
+
+async def test_of_reviews_at_once_one_is_opened(store: SqlStore, migrated: Database) -> None:
+    wanted = [review(f"r-{n}") for n in range(6)]
+
+    opened = await asyncio.gather(*(store.open_review(each, event(each.id), audit(each.id)) for each in wanted))
+
+    assert len({each.id for each in opened}) == 1
+    assert len(await waiting_events(migrated)) == 1
+    (kept,) = await store.reviews(None, ListReviews())
+    assert await store.review(kept.id, "acme") == replace(review(kept.id), number=kept.number,
+                                                          requested_at=kept.requested_at)  # fmt: skip
+    assert await store.review(kept.id, "globex") is None
+
+
+async def test_a_review_of_another_document_supersedes_the_open_one(store: SqlStore) -> None:
+    await store.open_review(review("r-1"), event("1"), audit("1"))
+    await store.open_review(review("r-2", digest=OTHER_DIGEST), event("2"), audit("2"))
+
+    assert [(each.id, each.state) for each in await store.reviews("acme", ListReviews())] == [
+        ("r-2", "open"),
+        ("r-1", "superseded"),
+    ]
+    assert await store.reviews("globex", ListReviews()) == []
+    assert not await store.decide_review(review("r-1"), decision(), event("3"), audit("3"), move=None)
+
+
+async def test_of_decisions_at_once_one_counts(store: SqlStore, migrated: Database) -> None:
+    await store.open_review(review("r-1"), event("1"), audit("1"))
+
+    outcomes = await asyncio.gather(
+        *(
+            store.decide_review(review("r-1"), decision(), event(f"d-{n}"), audit(f"d-{n}"), move=move(f"m-{n}"))
+            for n in range(6)
+        )
+    )
+
+    assert outcomes.count(True) == 1
+    (begun,) = await store.open_moves()
+    kept = await store.review("r-1", None)
+    assert kept is not None
+    assert (kept.state, kept.decided_by, kept.move) == ("approved", "pat", begun.id)
+    assert [said.text for said in await store.comments("acme", "r-1")] == ["Good."]
+    assert len(await waiting_events(migrated)) == 2
+
+
+async def test_a_review_stays_open_where_its_move_cannot_begin(store: SqlStore) -> None:
+    await store.open_review(review("r-1"), event("1"), audit("1"))
+    await store.record_move(move("m-1"))
+
+    assert not await store.decide_review(review("r-1"), decision(), event("d"), audit("d"), move=move("m-2"))
+
+    kept = await store.review("r-1", None)
+    assert kept is not None
+    assert kept.state == "open"
+    assert await store.comments("acme", "r-1") == []
+
+
 async def test_publications_of_the_first_version_come_over_as_moves(database: Database) -> None:
     await upgrade(database, MIGRATIONS, "0001")
     row = {**asdict(move("m").release), "owner": "acme", "slug": "weather", "actor": "", "notes": "", "request_id": ""}
-    del row["content_of"]
+    for later in ("content_of", "source", "reviewed_by"):
+        del row[later]
     table = sa.table("publications", *map(sa.column, [*row, "id", "created_at", "state", "entry"]))
     entry = msgspec.json.encode(ENTRY).decode()
     async with database.write() as connection:

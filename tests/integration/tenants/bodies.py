@@ -146,6 +146,11 @@ PUBLISHER: Final[Mapping[str, Bodies]] = {
     "connector.deprecate": lambda t: [{"slug": t.slug}, {"slug": t.slug, "version": t.version, "successor": t.slug}],
     "connector.unpublish": lambda t: [{"slug": t.slug}, {"slug": t.slug, "version": t.version}],
     "connector.retire": lambda t: [{"slug": t.slug}, {"slug": t.slug, "version": t.version}],
+    "review.list": lambda t: [{}, {"slug": t.slug}],
+    "review.show": lambda t: [{"id": t.review_id}],
+    "review.comment": lambda t: [{"id": t.review_id, "text": "Mine."}],
+    "review.approve": lambda t: [{"id": t.review_id}],
+    "review.reject": lambda t: [{"id": t.review_id, "comment": "No."}],
     "connector.diff": lambda t: [{"slug": t.slug}, {"slug": t.slug, "before": t.version, "after": t.version}],
 }
 

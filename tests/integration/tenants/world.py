@@ -70,6 +70,7 @@ class Things:
     kid: str
     audit_id: int
     consumer: str
+    review_id: str
     version: str = "1.0.0"
 
     def blanked(self, text: str) -> str:
@@ -93,6 +94,7 @@ NOTHING: Final = Things(
     kid="never-made",
     audit_id=2**40,
     consumer="heard-of-nowhere",
+    review_id=str(uuid.uuid4()),
 )
 
 
@@ -199,6 +201,8 @@ class World:
         report = await self.must("publisher", VICTIM, "test.run", run, author)
         assert report["operations"][0]["outcome"] == "pass", report
         await self.must("publisher", VICTIM, "connector.publish", {"slug": slug, "scope": "enterprise"}, author)
+        asking = {"slug": slug, "scope": "catalogue"}
+        asked = await self.must("publisher", VICTIM, "connector.publish", asking, author)
         body = self.credentials("connection", slug, connection)
         created = {**body, "owner": VICTIM, "name": "north-branch"}
         await self.must("registry", VICTIM, "connection.create", created, author)
@@ -229,6 +233,7 @@ class World:
             kid=self.ring.active,
             audit_id=newest or 0,
             consumer="ledger-reader",
+            review_id=asked["review"],
         )
 
     async def _has_told_of_its_use(self) -> bool:

@@ -18,6 +18,8 @@ COMMANDS = [
     ["up"], ["down"], ["status"], ["migrate"], ["doctor"], ["exec"], ["token"], ["token", "show"],
     ["connector", "validate"], ["connector", "apply"], ["connector", "list"], ["connector", "show"],
     ["connector", "test"], ["connector", "publish"], ["connector", "schema"],
+    ["connector", "deprecate"], ["connector", "unpublish"], ["connector", "retire"], ["connector", "rollback"],
+    ["review", "list"], ["review", "show"], ["review", "comment"], ["review", "approve"], ["review", "reject"],
     ["connection", "create"], ["connection", "list"], ["connection", "delete"],
     ["events", "tail"], ["audit", "list"],
 ]  # fmt: skip
@@ -42,6 +44,9 @@ def test_every_command_has_a_help_text_with_an_example(command: list[str]) -> No
         ["exec", "weather", "now", "--timeout", "0"],
         ["connector", "publish", "weather", "--scope", "world"],
         ["connector", "apply"],
+        ["connector", "unpublish", "weather", "v1"],
+        ["connector", "deprecate", "weather", "1.0.0", "--date", "soon"],
+        ["connector", "rollback", "weather"],
         ["up", "--workers", "0"],
         ["connection", "create"],
     ],

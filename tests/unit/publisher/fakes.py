@@ -10,6 +10,7 @@ from typing import Any
 
 from services.publisher.domain.evidence import Evidence
 from services.publisher.domain.moves import Move, MoveState, Refusal, Release
+from services.publisher.domain.reviews import Comment, Decision, Review
 from services.publisher.handlers.ports import AuditRecord, Caller, Ports
 from shared.contracts.commands import (
     AddVersion,
@@ -18,6 +19,7 @@ from shared.contracts.commands import (
     Deprecation,
     Draft,
     FetchTestCredentials,
+    ListReviews,
     SetVersionState,
     StagedDraft,
     TestCredentials,
@@ -166,7 +168,7 @@ class FakeRegistry:
                     digest=command.digest,
                     scope=command.scope,
                     revision=command.revision,
-                    document=self.revisions[enterprise, command.slug, command.revision],
+                    document=self.revisions[command.source or enterprise, command.slug, command.revision],
                     published_at=AT,
                     notes=command.notes,
                 )
@@ -268,6 +270,8 @@ class FakeStore:
 
     evidence: list[Evidence] = field(default_factory=list)
     moves: dict[str, Move] = field(default_factory=dict)
+    kept_reviews: dict[str, Review] = field(default_factory=dict)
+    said: dict[str, list[Comment]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     audit: list[AuditRecord] = field(default_factory=list)
 
@@ -311,6 +315,58 @@ class FakeStore:
     async def fail_move(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
         if self._advance(identifier, MoveState.RECORDED, MoveState.FAILED, refusal=refusal):
             self.audit.append(audit)
+
+    async def open_review(self, review: Review, event: Event, audit: AuditRecord) -> Review:
+        for other in self.kept_reviews.values():
+            if (other.owner, other.slug, other.state) == (review.owner, review.slug, "open"):
+                if (other.digest, other.scope) == (review.digest, review.scope):
+                    return other
+                self.kept_reviews[other.id] = replace(other, state="superseded")
+        self.kept_reviews[review.id] = replace(review, number=len(self.kept_reviews) + 1)
+        self.events.append(event)
+        self.audit.append(audit)
+        return review
+
+    async def review(self, identifier: str, owner: str | None) -> Review | None:
+        review = self.kept_reviews.get(identifier)
+        return review if review is not None and owner in {None, review.owner} else None
+
+    async def reviews(self, owner: str | None, query: ListReviews) -> Sequence[Review]:
+        found = [
+            review
+            for review in reversed(self.kept_reviews.values())
+            if owner in {None, review.owner}
+            and query.slug in {None, review.slug}
+            and query.state in {None, review.state}
+            and (query.before is None or review.number < query.before)
+        ]
+        return found[: query.limit + 1]
+
+    async def comments(self, owner: str, review: str) -> Sequence[Comment]:
+        return self.said.get(review, [])
+
+    async def add_comment(self, owner: str, review: str, comment: Comment, audit: AuditRecord) -> int:
+        self.said.setdefault(review, []).append(comment)
+        self.audit.append(audit)
+        return len(self.said[review])
+
+    async def decide_review(
+        self, review: Review, decision: Decision, event: Event, audit: AuditRecord, *, move: Move | None
+    ) -> bool:
+        if self.kept_reviews[review.id].state != "open" or (move is not None and not await self.record_move(move)):
+            return False
+        self.kept_reviews[review.id] = replace(
+            self.kept_reviews[review.id],
+            state=decision.state,
+            decided_by=decision.by,
+            decided_at=decision.at,
+            move=move.id if move else None,
+        )
+        if decision.comment:
+            self.said.setdefault(review.id, []).append(Comment(decision.by, decision.at, decision.comment))
+        self.events.append(event)
+        self.audit.append(audit)
+        return True
 
     async def waiting_audit(self, limit: int) -> Sequence[AuditRecord]:
         return self.audit[:limit]

@@ -180,3 +180,40 @@ async def test_only_the_publisher_moves_versions(shelf: Shelf, author: Caller) -
     shelf.publisher = author
 
     assert (await shelf.refused("unpublished", "1.0.0")).code == "forbidden"
+
+
+async def test_the_platform_takes_over_what_an_enterprise_drafted(
+    shelf: Shelf, platform: Caller, catalogue_publisher: Caller
+) -> None:
+    catalogue = Shelf(shelf.store, shelf.projections, platform, catalogue_publisher)
+    drafted = await shelf.save(description="For all.")
+    command = drafted.model_copy(update={"source": "acme", "scope": "catalogue", "version": "1.0.0"})
+
+    for _ in range(2):
+        entry = await catalogue.add(command)
+    again = await shelf.save(description="For all, better.")
+    await catalogue.add(again.model_copy(update={"source": "acme", "scope": "catalogue", "version": "1.0.1"}))
+
+    assert [v.digest for v in entry.versions] == [drafted.digest]
+    kept = [draft.revision for draft in shelf.store.state.revisions["platform", "weather"]]
+    assert [(r.revision, r.digest, r.saved_by) for r in kept] == [(1, drafted.digest, "ada"), (2, again.digest, "ada")]
+
+
+async def test_a_draft_of_the_platforms_own_is_not_covered(
+    shelf: Shelf, platform: Caller, catalogue_publisher: Caller
+) -> None:
+    catalogue = Shelf(shelf.store, shelf.projections, platform, catalogue_publisher)
+    await catalogue.save(description="The platform's own.")
+    drafted = await shelf.save(description="For all.")
+
+    with pytest.raises(DibopError, match="a draft 'weather' of its own") as refused:
+        await catalogue.add(drafted.model_copy(update={"source": "acme", "scope": "catalogue"}))
+
+    assert refused.value.code == "conflict"
+
+
+async def test_an_enterprise_takes_over_nothing(shelf: Shelf) -> None:
+    drafted = await shelf.save(description="More.")
+
+    with pytest.raises(DibopError, match="the platform alone"):
+        await shelf.add(drafted.model_copy(update={"source": "other", "version": "3.0.0"}))

@@ -209,7 +209,7 @@ def field_without_use(document: Node) -> Iterator[Problem]:
     if auth_type == "api_key" and "api_key" not in (written_fields(document) or []):
         used |= sensitive_names(document)
     for name, field in document.entries("credential_schema"):
-        if name not in used:
+        if name not in used and FIELD_NAME.match(name):
             yield Problem(
                 field.path,
                 f"The credential field `{name}` is used nowhere.",

@@ -401,6 +401,7 @@ CASES: list[tuple[dict[str, Any], str, str, str]] = [
     ),
     # values that JSON does not carry
     ({f"{PARAMETER}/default": 2**53}, f"{PARAMETER}/default", "2^53", "in quotes"),
+    ({f"{PARAMETER}/default": 2.0**53}, f"{PARAMETER}/default", "2^53", "in quotes"),
     ({"/x-limit": float("nan")}, "/x-limit", "NaN", "finite"),
     ({"/resilience/timeout_seconds": float("inf")}, "/resilience/timeout_seconds", "infinity", "finite"),
     ({"/description": "\ud800"}, "/description", "surrogate", "whole character"),
@@ -512,3 +513,10 @@ def test_sensitive_values_are_not_repeated_in_messages() -> None:
     assert report.errors
     assert "hunter2" not in str(report)
     assert "s3cret" not in str(report)
+
+
+def test_an_endless_name_is_cut_wherever_it_stands() -> None:
+    report = check({**document(), "credential_schema": {"A" * 5000: {"label": "a", "type": "string"}}})
+
+    assert report.errors
+    assert all(len(str(problem)) < 1500 for problem in [*report.errors, *report.warnings])
