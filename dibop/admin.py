@@ -32,9 +32,47 @@ class Registry:
         self._timeout = timeout
         self.enterprise = enterprise
 
-    async def save_draft(self, slug: str, document: dict[str, Any], base_revision: int | None) -> c.DraftSaved:
-        body = c.SaveDraft(slug=slug, document=document, base_revision=base_revision)
+    async def save_draft(
+        self, slug: str, document: dict[str, Any], base_revision: int | None, *, merge: bool = False
+    ) -> c.DraftSaved:
+        """Save on `base_revision`; ConflictError where others saved since, with `merge` where both changed the same."""
+        body = c.SaveDraft(slug=slug, document=document, base_revision=base_revision, merge=merge)
         return await self._ask("draft", "save", body, c.DraftSaved)
+
+    async def patch_draft(self, slug: str, patch: dict[str, Any], base_revision: int) -> c.DraftSaved:
+        """Change some fields (RFC 7396) of what stood at `base_revision`; what others changed since stays.
+
+        ConflictError where both changed the same: its `errors` mark these places with `both`.
+        """
+        body = c.PatchDraft(slug=slug, patch=patch, base_revision=base_revision)
+        return await self._ask("draft", "patch", body, c.DraftSaved)
+
+    async def revision(self, slug: str, revision: int) -> c.Draft:
+        """The draft as it was at a revision."""
+        return await self._ask("draft", "get", c.GetDraft(slug=slug, revision=revision), c.Draft)
+
+    async def history(self, query: c.ListRevisions) -> c.DraftHistory:
+        """A page of a draft's revisions, newest first."""
+        return await self._ask("draft", "history", query, c.DraftHistory)
+
+    async def restore_draft(self, slug: str, revision: int, base_revision: int) -> c.DraftSaved:
+        """Make the document of `revision` the next one; ConflictError where others saved since `base_revision`."""
+        body = c.RestoreDraft(slug=slug, revision=revision, base_revision=base_revision)
+        return await self._ask("draft", "restore", body, c.DraftSaved)
+
+    async def discard_draft(self, slug: str, base_revision: int) -> c.DraftSaved:
+        """Go back to the latest version's document; ConflictError where there is none."""
+        body = c.DiscardDraft(slug=slug, base_revision=base_revision)
+        return await self._ask("draft", "discard", body, c.DraftSaved)
+
+    async def duplicate(self, command: c.DuplicateConnector) -> c.DraftSaved:
+        """Begin a draft as a copy of another connector."""
+        return await self._ask("connector", "duplicate", command, c.DraftSaved)
+
+    async def delete_connector(self, slug: str, base_revision: int) -> c.ConnectorDeleted:
+        """Delete what was never published; ConflictError where it was, or where connections use it."""
+        body = c.DeleteConnector(slug=slug, base_revision=base_revision)
+        return await self._ask("connector", "delete", body, c.ConnectorDeleted)
 
     async def draft(self, slug: str) -> c.Draft | None:
         """The draft, or None where the enterprise has none of this name."""
@@ -298,3 +336,14 @@ async def find_draft(client: Client, slug: str, owner: str | None = None) -> c.D
         if draft is not None:
             return draft
     return None
+
+
+async def require_draft(client: Client, slug: str, owner: str | None = None) -> c.Draft:
+    """The same; NotFoundError where there is none."""
+    draft = await find_draft(client, slug, owner)
+    if draft is None:
+        raise NotFoundError(
+            "not-found",
+            f"You see no draft {slug!r}. `dibop connector list` names those there are.",
+        )
+    return draft

@@ -71,12 +71,18 @@ def read_template(path: Path, *, assignments: Sequence[str] = (), part: PartName
 
 
 async def save(
-    client: Client, file: TemplateFile, *, owner: Owner | None = None, revision: int | None = None
+    client: Client,
+    file: TemplateFile,
+    *,
+    owner: Owner | None = None,
+    revision: int | None = None,
+    merge: bool = False,
 ) -> DraftSaved:
     """Save the document as a draft, on the current revision or on the one that is named.
 
     The owner is, where none is named, that of the draft there is, else the platform for a Platform Admin, else
-    the caller's enterprise. Raises ConflictError where somebody saved since.
+    the caller's enterprise. Raises ConflictError where somebody saved since; with `merge` only where both changed the
+    same.
     """
     slug = _slug_of(file)
     named = {"platform": PLATFORM, "enterprise": client.enterprise, None: None}[owner]
@@ -90,7 +96,7 @@ async def save(
             "conflict",
             f"There is no draft {slug!r} of {enterprise!r}, so no revision {revision}. Leave --revision out.",
         )
-    return await Registry(client, enterprise).save_draft(slug, file.document, revision or current)
+    return await Registry(client, enterprise).save_draft(slug, file.document, revision or current, merge=merge)
 
 
 def _slug_of(file: TemplateFile) -> str:

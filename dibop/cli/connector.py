@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from dibop.cli import authorize, diff, lifecycle, listing, options, output, runner
+from dibop.cli import authorize, copies, diff, lifecycle, listing, options, output, runner
 
 if TYPE_CHECKING:
     from dibop.authoring import TemplateFile
@@ -19,6 +19,7 @@ app = typer.Typer(help="Write, look at, test and publish connectors.", no_args_i
 app.command("list")(listing.list_connectors)
 app.command()(diff.diff)
 lifecycle.register(app)
+copies.register(app)
 
 Slug = Annotated[str, typer.Argument(help="The connector's slug.", metavar="SLUG")]
 File = Annotated[Path, typer.Argument(help="The template, YAML or JSON.", metavar="FILE")]
@@ -71,6 +72,10 @@ def apply(
         int | None,
         typer.Option("--revision", min=1, help="Save on this revision; refused if it is not the current one."),
     ] = None,
+    merge: Annotated[
+        bool,
+        typer.Option("--merge", help="With --revision: keep what others changed since, unless the file does too."),
+    ] = False,
     allow_invalid: Annotated[
         bool, typer.Option("--allow-invalid", help="Save the draft although it has errors.")
     ] = False,
@@ -83,8 +88,11 @@ def apply(
 ) -> None:
     """Save a template as a draft, on the current revision. An icon file beside it is taken in.
 
-    Examples: `dibop connector apply weather.yaml`, `dibop connector apply weather.yaml --set base_url=http://127.0.0.1:8080`
+    Examples: `dibop connector apply weather.yaml`, `dibop connector apply weather.yaml --set base_url=http://127.0.0.1:8080`,
+    `dibop connector apply weather.yaml --revision 7 --merge`
     """
+    if merge and revision is None:
+        runner.wrong_usage("--merge needs --revision: the revision that the file started from.")
     from dibop.authoring import read_template, save
 
     read = read_template(file, assignments=assignments or [])
@@ -92,14 +100,15 @@ def apply(
         _refuse_invalid(read)
 
     async def work(client: Client) -> DraftSaved:
-        return await save(client, read, owner=owner, revision=revision)
+        return await save(client, read, owner=owner, revision=revision, merge=merge)
 
     saved = runner.with_client(home, work)
     if as_json:
         output.print_json(saved.model_dump(mode="json"))
         return
     what = "saved" if saved.changed else "unchanged"
-    output.say(f"{what} draft {saved.slug} of {saved.owner}, revision {saved.revision}, {saved.digest}")
+    merged = ", merged with what others changed" if saved.merged else ""
+    output.say(f"{what} draft {saved.slug} of {saved.owner}, revision {saved.revision}{merged}, {saved.digest}")
     _print_problems(file, read.errors, "error")
     _print_problems(file, read.warnings, "warning")
 

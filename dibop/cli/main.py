@@ -8,7 +8,22 @@ from typing import Final
 
 import typer
 
-from dibop.cli import audit, circuit, connection, connector, events, execute, keys, nats, output, review, stack, token
+from dibop.cli import (
+    audit,
+    circuit,
+    connection,
+    connector,
+    draft,
+    enterprise,
+    events,
+    execute,
+    keys,
+    nats,
+    output,
+    review,
+    stack,
+    token,
+)
 from shared.contracts.errors import DibopError
 
 _INTERRUPTED: Final = 130
@@ -25,10 +40,12 @@ app = typer.Typer(
 stack.register(app)
 app.add_typer(connector.app, name="connector")
 app.add_typer(review.app, name="review")
+app.add_typer(draft.app, name="draft")
 app.add_typer(connection.app, name="connection")
 app.add_typer(circuit.app, name="circuit")
 execute.register(app)
 app.add_typer(events.app, name="events")
+app.add_typer(enterprise.app, name="enterprise")
 app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="keys")
 app.add_typer(token.app, name="token")

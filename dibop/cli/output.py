@@ -128,10 +128,10 @@ def describe(entry: Mapping[str, Any]) -> str:
     return " ".join(part for part in (text, f"({mend})" if mend else "", extra) if part)
 
 
-_DESCRIBED = frozenset({"path", "name", "item", "problem", "reason", "mend", "allowed"})
+_DESCRIBED = frozenset({"path", "name", "item", "problem", "reason", "mend", "allowed", "both"})
 _STYLES: Mapping[str, str] = {
     **dict.fromkeys(("running", "published", "pass", "ok", "healthy", "closed"), "green"),
-    **dict.fromkeys(("dead", "fail", "problem", "error", "retired", "open"), "red"),
+    **dict.fromkeys(("dead", "fail", "problem", "error", "retired", "open", "suspended"), "red"),
     **dict.fromkeys(("draft", "skip", "starting", "restarting", "warning", "deprecated", "half-open"), "yellow"),
 }
 

@@ -77,7 +77,7 @@ async def add(store: Store, projections: Projections, caller: Caller, command: A
         await work.drafts.current(owner, slug, lock=True)
         added = not await _is_repeat(work, owner, command)
         if added:
-            await _require_revision(work, owner, command)
+            await _require_revision(work, command.source or owner, command)
             await _add(work, caller, command, document)
         entry = await catalogue_entry(work, owner, slug)
     log.info(
