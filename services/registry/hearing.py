@@ -20,7 +20,8 @@ from shared.contracts.subjects import ENTERPRISE_EVENTS_PATTERN, EVENTS_STREAM, 
 from shared.tasks import end
 
 _AT_ONCE: Final = 32
-_WAIT_SECONDS: Final = 30.0
+_WAIT_SECONDS: Final = 5.0
+"""A request for messages that a restart of NATS has lost is repeated after so long."""
 _AGAIN_SECONDS: Final = 2.0
 
 log = structlog.get_logger("registry")

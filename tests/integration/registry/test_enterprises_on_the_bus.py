@@ -191,3 +191,14 @@ async def _code(person: Person, what: str, code: str) -> bool:
     except DibopError as refused:
         return refused.code == code
     return code == "ok"
+
+
+@pytest.mark.usefixtures("registry")
+async def test_a_consumer_that_is_lost_is_made_again(people: People, js: JetStreamContext) -> None:
+    await tell(js, "registered", 1, name="Acme")
+    await eventually(lambda: all_heard(js))
+
+    await js.delete_consumer(subjects.EVENTS_STREAM, subjects.REGISTRY_CONSUMER)
+    await tell(js, "suspended", 2)
+
+    await eventually(lambda: _refused(people.admin), 30)
