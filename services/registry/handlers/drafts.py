@@ -41,8 +41,9 @@ async def save(store: Store, caller: Caller, command: SaveDraft) -> DraftSaved:
     command = await asyncio.to_thread(with_clean_icon, command)
     digest = await asyncio.to_thread(digest_of, command.slug, command.document)
     errors, warnings = await asyncio.to_thread(review, command.slug, command.document)
+    found_by = await asyncio.to_thread(words_of, command.slug, command.document)
     async with store.write() as work:
-        revision, changed = await _save(work, caller, command, digest, valid=not errors)
+        revision, changed = await _save(work, caller, command, digest, found_by, valid=not errors)
     log.info(
         "draft saved" if changed else "draft unchanged",
         owner=caller.enterprise,
@@ -99,12 +100,14 @@ async def stage(store: Store, projections: Projections, caller: Caller, command:
     )
 
 
-async def _save(work: Work, caller: Caller, command: SaveDraft, digest: str, *, valid: bool) -> tuple[int, bool]:
+async def _save(
+    work: Work, caller: Caller, command: SaveDraft, digest: str, found_by: str, *, valid: bool
+) -> tuple[int, bool]:
     owner, slug = caller.enterprise, command.slug
     current = await work.drafts.current(owner, slug, lock=True)
     if current is None:
         await _require_free(work, caller, command)
-        if await work.drafts.create(owner, slug, _next_state(command, caller, 1, digest)):
+        if await work.drafts.create(owner, slug, _next_state(command, caller, 1, digest, found_by)):
             await _tell(work, caller, slug, 1, digest, valid=valid)
             return 1, True
         current = await work.drafts.current(owner, slug, lock=True)
@@ -115,7 +118,7 @@ async def _save(work: Work, caller: Caller, command: SaveDraft, digest: str, *, 
     if command.base_revision != current.revision:
         raise await _stale(work, caller, command, current)
     revision = current.revision + 1
-    await work.drafts.advance(owner, slug, _next_state(command, caller, revision, digest))
+    await work.drafts.advance(owner, slug, _next_state(command, caller, revision, digest, found_by))
     await _tell(work, caller, slug, revision, digest, valid=valid)
     return revision, True
 
@@ -151,9 +154,8 @@ async def _tell(work: Work, caller: Caller, slug: str, revision: int, digest: st
     )
 
 
-def _next_state(command: SaveDraft, caller: Caller, revision: int, digest: str) -> DraftState:
+def _next_state(command: SaveDraft, caller: Caller, revision: int, digest: str, found_by: str) -> DraftState:
     name, kind = headline(command.slug, command.document)
-    found_by = words_of(command.slug, command.document)
     return DraftState(Revision(revision, digest, caller.subject, utc_now()), name, kind, found_by, command.document)
 
 
