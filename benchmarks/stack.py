@@ -28,9 +28,10 @@ from shared.contracts import subjects
 from shared.contracts.execution import DEFAULT_CONNECTION
 from shared.contracts.names import PLATFORM
 from shared.contracts.projections import CatalogueEntry, CatalogueVersion, ConnectionEntry
+from shared.files import write_private
 from shared.messaging.bootstrap import bootstrap
 from shared.messaging.objects import Documents
-from shared.security.sealing import KeyRing, SealContext, write_private
+from shared.security.sealing import KeyRing, SealContext
 
 HOST: Final = "127.0.0.1"
 _VERSION: Final = "1.0.0"

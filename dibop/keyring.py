@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dibop.errors import SealingKeysError
-from shared.security.sealing import KeyRing, SealingKey, write_whole
+from shared.files import write_whole
+from shared.security.sealing import KeyRing, SealingKey
 
 
 @dataclass(frozen=True, slots=True)

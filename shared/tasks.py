@@ -1,4 +1,4 @@
-"""Ending tasks for certain."""
+"""Ending tasks for certain, and looking at what they ended in."""
 
 from __future__ import annotations
 
@@ -20,5 +20,10 @@ async def end(*tasks: asyncio.Task[Any], again_seconds: float = _AGAIN_SECONDS) 
             task.cancel()
         await asyncio.wait(pending, timeout=again_seconds)
     for task in tasks:
-        if not task.cancelled():
-            task.exception()  # seen: nobody else asks a task that was told to end
+        mark_seen(task)  # nobody else asks a task that was told to end
+
+
+def mark_seen(task: asyncio.Task[Any]) -> None:
+    """For `add_done_callback` where whoever waits may have left: a failure that nobody hears of is not logged."""
+    if not task.cancelled():
+        task.exception()

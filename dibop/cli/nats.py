@@ -180,7 +180,7 @@ def _authority(keys: Path | None, home: str | None) -> Authority:
 
 
 def _write(out: Path, credentials: str, rights: UserRights, *, as_json: bool) -> None:
-    from shared.security.sealing import write_private
+    from shared.files import write_private
 
     write_private(out.absolute(), credentials)
     if as_json:

@@ -14,7 +14,7 @@ from typing import Any, Self
 from dibop.context import FILE_NAME, resolve_home
 from dibop.errors import LocalStackError
 from dibop.local.processes import ProcessId
-from shared.security.sealing import write_private
+from shared.files import write_private
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ from dibop.admin import token_claims
 from dibop.errors import LocalStackError
 from dibop.local.home import Home
 from shared.contracts.names import PLATFORM
+from shared.files import write_private, write_whole
 from shared.security.principals import Role, TokenIssuer
-from shared.security.sealing import KeyRing, write_private, write_whole
+from shared.security.sealing import KeyRing
 
 ENTERPRISE: Final = "local"
 ADMIN: Final = "local-admin"

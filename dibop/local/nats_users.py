@@ -15,9 +15,9 @@ from dibop.local.home import Home, StackState
 from dibop.local.keys import ENTERPRISE
 from dibop.local.ports import NATS
 from shared.contracts.names import PLATFORM
+from shared.files import write_private
 from shared.messaging.access.authority import Authority, AuthorityError
 from shared.messaging.access.permissions import SERVICES, enterprise_client
-from shared.security.sealing import write_private
 
 CLIENT: Final = enterprise_client(ENTERPRISE, "admin", platform_admin=True)
 """Who types commands here: it speaks for `local` and for the platform."""

@@ -18,7 +18,7 @@ from dibop.local.binaries import MissingProgramError
 from dibop.local.home import Home, HomeLock, PartState, StackState
 from dibop.local.processes import ProcessId
 from dibop.local.supervisor import Part, Supervisor
-from shared.security.sealing import write_private
+from shared.files import write_private
 
 _LEFTOVER_SECONDS: Final = 5.0
 _CONNECT_SECONDS: Final = 10.0

@@ -15,7 +15,7 @@ from services.executor.domain.oauth import GIVEN_FIELDS, token_client, token_url
 from services.executor.domain.plan import ConnectorPlan
 from services.executor.domain.request import Target
 from services.executor.domain.scope import Scope
-from services.executor.keys import Ring
+from services.executor.keys import Ring, no_key
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import SealedCredentials
 from shared.contracts.projections import ConnectionEntry
@@ -110,10 +110,7 @@ class Vault:
         if not needed:
             return {}
         if self._ring is None:
-            raise DibopError(
-                "credentials-rejected",
-                "This executor holds no key to open credentials with. Have its operator set DIBOP_SEAL_KEYRING_FILE.",
-            )
+            raise no_key("open credentials with")
         return {field: self._ring.open(sealed, context.for_field(field), given.kid) for field, sealed in needed.items()}
 
     def _check_origin(self, plan: ConnectorPlan, receiver: str, sealed_for: str) -> None:

@@ -8,6 +8,8 @@ from typing import Final, Protocol
 
 import structlog
 
+from shared.contracts.errors import DibopError
+from shared.files import stamp_of
 from shared.security.sealing import KeyRing, SealContext, SealingKey
 from shared.tasks import end
 
@@ -15,8 +17,6 @@ LOOK_SECONDS: Final = 1.0
 """How often the file is looked at for a change."""
 
 _log = structlog.get_logger(__name__)
-
-Stamp = tuple[int, int, int]
 
 
 class Ring(Protocol):
@@ -37,7 +37,7 @@ class LiveRing:
     def __init__(self, path: Path) -> None:
         """ValueError where the file holds no key ring."""
         self._path = path
-        self._stamp = _stamp(path)
+        self._stamp = stamp_of(path)
         self._ring = KeyRing.load(path)
         self._looking: asyncio.Task[None] | None = None
 
@@ -62,7 +62,7 @@ class LiveRing:
 
     def reload(self) -> None:
         """Read the file again if it has changed."""
-        stamp = _stamp(self._path)
+        stamp = stamp_of(self._path)
         if stamp is None or stamp == self._stamp:
             return
         try:
@@ -87,10 +87,9 @@ class LiveRing:
             self.reload()
 
 
-def _stamp(path: Path) -> Stamp | None:
-    """What differs after every change of a file; None while it is away."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
+def no_key(purpose: str) -> DibopError:
+    """An executor without a key ring was asked for what needs one; `purpose` is such as "seal tokens with"."""
+    return DibopError(
+        "credentials-rejected",
+        f"This executor holds no key to {purpose}. Have its operator set DIBOP_SEAL_KEYRING_FILE.",
+    )

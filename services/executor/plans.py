@@ -12,6 +12,7 @@ from nats.errors import Error as NatsError
 
 from services.executor.domain.plan import ConnectorPlan
 from shared.contracts.errors import DibopError
+from shared.tasks import mark_seen
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +45,7 @@ class Plans:
         task = self._loads.get(digest)
         if task is None:
             task = self._loads[digest] = asyncio.create_task(self._load(digest))
-            task.add_done_callback(_retrieve)
+            task.add_done_callback(mark_seen)
         # One caller's deadline must not end the load that others wait for.
         return await asyncio.shield(task)
 
@@ -70,9 +71,3 @@ class Plans:
             self._plans.popitem(last=False)
         self._plans[digest] = plan
         return plan
-
-
-def _retrieve(task: asyncio.Task[ConnectorPlan]) -> None:
-    """Mark the outcome as seen: every waiter may have left before the load failed."""
-    if not task.cancelled():
-        task.exception()

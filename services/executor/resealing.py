@@ -9,6 +9,7 @@ from typing import Final, Literal, Protocol
 
 import structlog
 
+from services.executor.domain.oauth import REFRESH_TOKEN
 from services.executor.keys import LiveRing
 from services.executor.registry import RegistryClient
 from services.executor.resolve import Mirror
@@ -17,8 +18,6 @@ from shared.contracts.errors import DibopError
 from shared.contracts.projections import ConnectionEntry
 from shared.security.sealing import SealContext, SealingKey
 
-TOKEN_FIELD: Final = "refresh_token"
-"""The field that a stored token is sealed for."""
 _MOST_NAMED: Final = 100
 _ITS_OWN: Final = frozenset({"credentials-rejected", "invalid-request"})
 """Refusals that are the connection's own: the next one may do."""
@@ -113,8 +112,8 @@ class Resealer:
         credentials = again("connection", entry.kid, entry.sealed) if entry.kid != key.kid else {}
         token = None
         if entry.token is not None and entry.token.kid != key.kid:
-            sealed = again("token", entry.token.kid, {TOKEN_FIELD: entry.token.sealed})
-            token = ResealedToken(kid=key.kid, sealed=sealed[TOKEN_FIELD])
+            sealed = again("token", entry.token.kid, {REFRESH_TOKEN: entry.token.sealed})
+            token = ResealedToken(kid=key.kid, sealed=sealed[REFRESH_TOKEN])
         return ResealConnection(
             connector=entry.connector,
             name=entry.name,

@@ -37,6 +37,11 @@ REGISTRY_CONSUMER: Final = "registry"
 EVENTS_PATTERN: Final = "evt.v1.>"
 RESPONSES_PATTERN: Final = "resp.v1.>"
 
+SERVICE_INBOXES: Final = "_INBOX.svc"
+"""What the inboxes of every service begin with; no enterprise may be called `svc`."""
+ROUTED_REPLIES: Final = "_R_"
+"""Where the server lets a request of another account be answered; it refuses this prefix to every client."""
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

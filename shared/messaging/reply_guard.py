@@ -12,8 +12,9 @@ from typing import Final
 
 import structlog
 
-_ROUTED: Final = "_R_."
-_SERVICES: Final = "_INBOX.svc."
+from shared.contracts.subjects import ROUTED_REPLIES, SERVICE_INBOXES
+
+_ELSEWHERE: Final = (f"{ROUTED_REPLIES}.", f"{SERVICE_INBOXES}.")
 _REPEAT_LOG_SECONDS: Final = 10.0
 
 _log = structlog.get_logger(__name__)
@@ -21,7 +22,7 @@ _log = structlog.get_logger(__name__)
 
 def reply_allowed(subject_enterprise: str, reply: str) -> bool:
     """True where a request whose subject names this enterprise may be answered on `reply`; never without a reply."""
-    return reply.startswith((_ROUTED, _SERVICES, f"_INBOX.{subject_enterprise}."))
+    return reply.startswith((*_ELSEWHERE, f"_INBOX.{subject_enterprise}."))
 
 
 class DroppedRequests:

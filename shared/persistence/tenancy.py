@@ -1,8 +1,8 @@
 """Tenant scoping: no statement reaches a tenant's table without naming whose rows it means.
 
-A table says with `owned_by("enterprise")` which of its columns holds the tenant. Every statement of every `Database`
-passes through `require_tenant`, which refuses one that touches such a table without comparing that column, so that a
-query that forgets it fails in the first test that runs it and can never answer with other tenants' rows. What serves no
+A table says with `owned_by("enterprise")` which of its columns holds the tenant. Every `Database` looks at every
+statement before it is sent, and refuses one that touches such a table without comparing that column, so that a query
+that forgets it fails in the first test that runs it and can never answer with other tenants' rows. What serves no
 caller but keeps the service itself going says so: `across_tenants(statement)`.
 """
 

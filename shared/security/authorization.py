@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from shared.contracts.template import Template, origin_of, with_defaults
 from shared.contracts.template.address import PLACEHOLDER, AddressError, parse_fixed_url
-from shared.security.redaction import hide_shapes
+from shared.security.redaction import hide_shapes, one_line
 from shared.security.sealing import SealContext, SealingKey
 
 LIFETIME_SECONDS: Final = 600.0
@@ -268,8 +268,7 @@ def _told(pending: PendingAuthorization, callback: Callback) -> str:
 
 def _line(text: str) -> str:
     """What a server said, on one line, short, and without what looks like a secret."""
-    shown = " ".join("".join(each if each.isprintable() else " " for each in hide_shapes(text)).split())
-    return shown if len(shown) <= _MOST_SAID else f"{shown[: _MOST_SAID - 1]}…"
+    return one_line(hide_shapes(text), _MOST_SAID)
 
 
 def _is_code(code: str) -> bool:

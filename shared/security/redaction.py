@@ -167,6 +167,12 @@ def hide_shapes(text: str) -> str:
     return text
 
 
+def one_line(text: str, most: int) -> str:
+    """What another system said, fit for a sentence of ours: printable, on one line, at most `most` characters long."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
 # ---- by name -------------------------------------------------------------------------------------
 @lru_cache(maxsize=4096)
 def names_secret(name: str) -> bool:

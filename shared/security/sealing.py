@@ -10,9 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import secrets
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -197,39 +195,6 @@ def _new_key() -> tuple[str, X25519PrivateKey]:
 def masked_tail(value: str) -> str:
     """At most four last characters, and those only where the value has twelve or more."""
     return value[-_MASK_TAIL:] if len(value) >= _MASK_MINIMUM else ""
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, whole or not at all, and on disk when this returns."""
-    write_whole(path, text, mode=0o600)
-
-
-def write_whole(path: Path, text: str, *, mode: int = 0o644, keep: bool = False) -> None:
-    """Write a file, whole or not at all, and on disk when this returns.
-
-    With `keep`, a file that there is keeps its owner and its mode: others may have to read it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    before = path.stat() if keep and path.exists() else None
-    temporary = path.with_suffix(f".{secrets.token_hex(4)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            if before is not None:
-                os.fchown(descriptor, before.st_uid, before.st_gid)
-                os.fchmod(descriptor, stat.S_IMODE(before.st_mode))
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _encode(raw: bytes) -> str:

@@ -11,7 +11,7 @@ import msgspec
 
 from services.executor.domain.oauth import DEFAULT_LIFETIME, MAX_LIFETIME
 from shared.contracts.unreadable import UNREADABLE
-from shared.security.redaction import hide
+from shared.security.redaction import hide, one_line
 
 ENDED: Final = "authorization_ended"
 """The `error` of a RefusedError for which no endpoint was asked: an access token that cannot be renewed has expired."""
@@ -51,6 +51,11 @@ class RefusedError(Exception):
         super().__init__(error)
         self.error = error
         self.description = description
+
+    @property
+    def said(self) -> str:
+        """The endpoint's words as a sentence quotes them: without a full stop."""
+        return (f"{self.error}: {self.description}" if self.description else self.error).rstrip(".")
 
 
 class UnreadableError(Exception):
@@ -137,9 +142,7 @@ def _told(said: Any, most: int, secrets: tuple[str, ...]) -> str:
     """What an endpoint said, fit for a sentence of ours: printable, on one line, short, and free of `secrets`."""
     if not isinstance(said, str | int):
         return ""
-    text = hide(str(said), secrets)
-    text = " ".join("".join(each if each.isprintable() else " " for each in text).split())
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return one_line(hide(str(said), secrets), most)
 
 
 def _token(value: Any) -> str | None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Final, Protocol
 import msgspec
 
 from services.executor.domain.oauth import ACCESS_TOKEN, GIVEN_FIELDS, REFRESH_TOKEN, TokenClient
-from services.executor.keys import Ring
+from services.executor.keys import Ring, no_key
 from services.executor.oauth.answers import Granted, RefusedError
 from services.executor.oauth.counters import OAuthCounters
 from services.executor.oauth.grants import SupersededError
@@ -30,7 +30,7 @@ from shared.contracts.template import origin_of
 from shared.contracts.unreadable import UNREADABLE
 from shared.security.authorization import AUTHORIZATION_CODE
 from shared.security.redaction import keep_out_too
-from shared.tasks import end
+from shared.tasks import end, mark_seen
 
 EXCHANGE_SECONDS: Final = 25.0
 STORE_SECONDS: Final = 10.0
@@ -133,7 +133,7 @@ class Exchanger:
     ) -> SealedCredentials:
         """A test session's credentials with `tokens` in place of earlier ones, all sealed to the active key."""
         if self._ring is None:
-            raise _no_key()
+            raise no_key("open the code with")
         key, context = self._ring.sealing_key, dataclasses.replace(client.context, use="test")
         opened = {
             field: self._ring.open(sealed, context.for_field(field), given.kid)
@@ -150,7 +150,7 @@ class Exchanger:
 
     def _opened(self, client: TokenClient, sealed: str, kid: str) -> _Offer:
         if self._ring is None:
-            raise _no_key()
+            raise no_key("open the code with")
         try:
             opened = self._ring.open(sealed, client.context.for_field(AUTHORIZATION_CODE), kid)
             return msgspec.json.decode(opened, type=_Offer)
@@ -200,8 +200,7 @@ class Exchanger:
 
     def _let_go(self, storing: asyncio.Task[Any]) -> None:
         self._storing.discard(storing)
-        if not storing.cancelled():
-            storing.exception()
+        mark_seen(storing)
 
 
 def _kept(granted: Granted) -> str:
@@ -225,15 +224,7 @@ def _end(granted: Granted) -> str | None:
         return None
 
 
-def _no_key() -> DibopError:
-    return DibopError(
-        "credentials-rejected",
-        "This executor holds no key to open the code with. Have its operator set DIBOP_SEAL_KEYRING_FILE.",
-    )
-
-
 def _refused(client: TokenClient, error: RefusedError, redirect_uri: str) -> DibopError:
-    said = f"{error.error}: {error.description}" if error.description else error.error
     if error.error == "invalid_grant":
         why = (
             "A code is good once and for a short time, and only with the PKCE verifier and the redirect_uri "
@@ -246,5 +237,5 @@ def _refused(client: TokenClient, error: RefusedError, redirect_uri: str) -> Dib
     return DibopError(
         "credentials-rejected",
         f"The token endpoint at {origin_of(client.token_url)} does not take the authorization code "
-        f"({said.rstrip('.')}). {why} Nothing was stored.",
+        f"({error.said}). {why} Nothing was stored.",
     )

@@ -13,7 +13,7 @@ from nats.errors import Error as NatsError
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from services.executor.domain.oauth import REFRESH_TOKEN, TokenClient
-from services.executor.keys import Ring
+from services.executor.keys import Ring, no_key
 from services.executor.oauth.grants import LoneToken, RefreshToken, SupersededError
 from shared.contracts.commands import StoreToken, TokenStored
 from shared.contracts.errors import DibopError
@@ -113,7 +113,7 @@ class StoredRefreshTokens:
     ) -> StoreToken:
         """Sealed anew each time: the key may have been rotated since the last."""
         if self._ring is None:
-            raise _no_key()
+            raise no_key("seal tokens with")
         key, scope = self._ring.sealing_key, client.scope
         return StoreToken(
             connector=scope.connector,
@@ -162,10 +162,3 @@ class StoredRefreshTokens:
 
 def _is_passing(error: BaseException) -> bool:
     return isinstance(error, OSError) or (isinstance(error, DibopError) and error.code in _PASSING)
-
-
-def _no_key() -> DibopError:
-    return DibopError(
-        "credentials-rejected",
-        "This executor holds no key to seal tokens with. Have its operator set DIBOP_SEAL_KEYRING_FILE.",
-    )

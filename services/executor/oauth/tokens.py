@@ -23,7 +23,7 @@ from services.executor.oauth.shared import SharedTokens
 from services.executor.resilience.types import StateUnavailableError
 from shared.contracts.errors import DibopError
 from shared.contracts.template import origin_of
-from shared.tasks import end
+from shared.tasks import end, mark_seen
 
 VAIN_SECONDS: Final = 30.0
 """How long a renewed token that was turned down at once is not renewed again for that."""
@@ -155,7 +155,7 @@ class Tokens:
     def _start(self, client: TokenClient, stale: str, *, waits: bool) -> asyncio.Task[AccessToken | None]:
         flight = asyncio.create_task(self._fly(client, stale, waits=waits))
         self._flights[client.key] = flight
-        flight.add_done_callback(_retrieve)
+        flight.add_done_callback(mark_seen)
         return flight
 
     async def _fly(self, client: TokenClient, stale: str, *, waits: bool) -> AccessToken | None:
@@ -191,7 +191,6 @@ def refused_error(client: TokenClient, refused: RefusedError) -> DibopError:
             f"The connection's authorization has ended: {refused.description}. Authorize the connection again.",
             outcome="not_sent",
         )
-    said = f"{refused.error}: {refused.description}" if refused.description else refused.error
     mend = (
         "Authorize the connection again, or rotate its credentials."
         if client.grant == "authorization_code"
@@ -199,7 +198,7 @@ def refused_error(client: TokenClient, refused: RefusedError) -> DibopError:
     )
     return DibopError(
         "credentials-rejected",
-        f"The token endpoint at {origin_of(client.token_url)} refuses the connection ({said.rstrip('.')}). {mend}",
+        f"The token endpoint at {origin_of(client.token_url)} refuses the connection ({refused.said}). {mend}",
         outcome="not_sent",
     )
 
@@ -215,9 +214,3 @@ async def _outcome(flight: asyncio.Task[AccessToken | None]) -> AccessToken | No
 def _again(error: DibopError) -> DibopError:
     """The same error for one more request."""
     return DibopError(error.code, error.detail, retry_after_ms=error.retry_after_ms, outcome=error.outcome)
-
-
-def _retrieve(flight: asyncio.Task[AccessToken | None]) -> None:
-    """Mark the outcome as seen: every waiter may have left before the flight ended."""
-    if not flight.cancelled():
-        flight.exception()

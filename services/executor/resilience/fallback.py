@@ -36,7 +36,7 @@ from services.executor.resilience.types import (
     SharedState,
     StateUnavailableError,
 )
-from shared.tasks import end
+from shared.tasks import end, mark_seen
 
 SUSPECT_TICKS: Final = 6
 """An answer that is still missing at the sixth tick of 10 ms has been waited for for 50 ms."""
@@ -289,5 +289,4 @@ class FallbackState:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()
+        mark_seen(task)

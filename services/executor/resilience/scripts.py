@@ -163,7 +163,12 @@ def _read_decision(decision: Reply, ask: Ask) -> Decision:
         _, wait, at, epoch, failures, *probe = decision
         cause, opened = probe or ("", 0)
         return Decision(
-            *(True, _milliseconds(wait), at, epoch, bool(probe), failures),
+            True,
+            wait_ms=_milliseconds(wait),
+            at=at,
+            epoch=epoch,
+            probe=bool(probe),
+            failures=failures,
             cause=cause,
             opened=opened,
         )

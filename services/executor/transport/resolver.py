@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from time import monotonic
 
 from services.executor.transport.egress import Address, EgressPolicy, literal_address
+from shared.tasks import mark_seen
 
 Lookup = Callable[[str], Awaitable[Sequence[str]]]
 
@@ -58,7 +59,7 @@ class CheckedResolver:
         task = self._lookups.get(host)
         if task is None:
             task = self._lookups[host] = asyncio.create_task(self._look_up(host))
-            task.add_done_callback(_retrieve)
+            task.add_done_callback(mark_seen)
         # One caller's timeout must not end the lookup that others wait for.
         return await asyncio.shield(task)
 
@@ -74,9 +75,3 @@ class CheckedResolver:
             del self._answers[next(iter(self._answers))]
         self._answers[host] = (monotonic() + self._ttl, addresses)
         return addresses
-
-
-def _retrieve(task: asyncio.Task[Sequence[str]]) -> None:
-    """Mark the outcome as seen: every waiter may have left before the lookup failed."""
-    if not task.cancelled():
-        task.exception()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from services.executor.transport.client_certificate import ClientCertificate
+from shared.tasks import mark_seen
 
 _KEPT: Final = 256
 # What OpenSSL calls a server's refusal of the certificate that it was shown (RFC 8446, 6.2).
@@ -49,7 +50,7 @@ class TlsContexts:
         if made is None:
             made = asyncio.create_task(asyncio.to_thread(_presenting, self._ca_file, certificate))
             self._presenting[certificate.fingerprint] = made
-            made.add_done_callback(_retrieve)
+            made.add_done_callback(mark_seen)
             if len(self._presenting) > self._size:
                 self._presenting.popitem(last=False)
         else:
@@ -119,9 +120,3 @@ def _in_memory(content: bytes) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
-
-
-def _retrieve(made: asyncio.Task[ssl.SSLContext]) -> None:
-    """Mark the outcome as seen: every waiter may have left before it was there."""
-    if not made.cancelled():
-        made.exception()

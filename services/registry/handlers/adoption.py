@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from services.registry.domain.drafts import Revision, headline
 from services.registry.domain.search import words_of
 from services.registry.domain.versions import in_order
@@ -30,7 +32,7 @@ async def adopt(work: Work, command: AddVersion, document: Document) -> int:
     slug = command.slug
     current = await work.drafts.current(PLATFORM, slug)
     if current is None:
-        await work.drafts.create(PLATFORM, slug, _state(1, command, document))
+        await work.drafts.create(PLATFORM, slug, await _state(1, command, document))
         return 1
     if current.digest == command.digest:
         return current.revision
@@ -41,11 +43,12 @@ async def adopt(work: Work, command: AddVersion, document: Document) -> int:
             f"The platform has a draft {slug!r} of its own, at revision {current.revision} by {current.saved_by!r}, "
             "with changes that are not published. Publish or discard them first.",
         )
-    await work.drafts.advance(PLATFORM, slug, _state(current.revision + 1, command, document))
+    await work.drafts.advance(PLATFORM, slug, await _state(current.revision + 1, command, document))
     return current.revision + 1
 
 
-def _state(revision: int, command: AddVersion, document: Document) -> DraftState:
+async def _state(revision: int, command: AddVersion, document: Document) -> DraftState:
     name, kind = headline(command.slug, document)
     saved = Revision(revision, command.digest, command.actor, utc_now())
-    return DraftState(saved, name, kind, words_of(command.slug, document), document)
+    words = await asyncio.to_thread(words_of, command.slug, document)
+    return DraftState(saved, name, kind, words, document)

@@ -37,6 +37,7 @@ class Prepared:
     slug: str
     document: Document
     digest: str
+    words: str
     errors: list[TemplateProblem]
     warnings: list[TemplateProblem]
 
@@ -61,8 +62,9 @@ async def prepare(slug: str, document: Document) -> Prepared:
     """`invalid-request` for what cannot be kept, `invalid-template` for an icon that is no image."""
     clean = await asyncio.to_thread(with_clean_icon, slug, document)
     digest = await asyncio.to_thread(digest_of, slug, clean)
+    words = await asyncio.to_thread(words_of, slug, clean)
     errors, warnings = await asyncio.to_thread(review, slug, clean)
-    return Prepared(slug, clean, digest, errors, warnings)
+    return Prepared(slug, clean, digest, words, errors, warnings)
 
 
 async def begin(work: Work, caller: Caller, prepared: Prepared, origin: Origin = WRITTEN) -> bool:
@@ -171,7 +173,7 @@ def _state(
         Revision(number, prepared.digest, caller.subject, utc_now()),
         name,
         kind,
-        words_of(prepared.slug, prepared.document),
+        prepared.words,
         prepared.document,
         changed,
         origin.restored_from,

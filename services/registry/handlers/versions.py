@@ -137,7 +137,7 @@ async def summarise(work: Work, owner: str, slug: str) -> None:
         summary = ConnectorSummary(
             name=name,
             type=kind,
-            words=words_of(slug, document),
+            words=await asyncio.to_thread(words_of, slug, document),
             state=connector_state(versions),
             latest_version=newest.version,
             published_at=newest.published_at,

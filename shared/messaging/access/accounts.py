@@ -19,7 +19,7 @@ PLATFORM_ACCOUNT: Final = PLATFORM
 """The account of the platform's other services; no enterprise may carry this name."""
 
 _MINUTE_NS: Final = 60 * 10**9
-_LONGEST_ANSWER_NS: Final = 30 * _MINUTE_NS
+LONGEST_ANSWER_NS: Final = 30 * _MINUTE_NS
 """How long the server remembers where an answer belongs: well above a test run of ten minutes."""
 
 
@@ -30,10 +30,6 @@ class Export:
     subject: str
     kind: Literal["service", "stream"] = "service"
     answers: Literal["Singleton", "Stream"] = "Singleton"
-
-    @property
-    def response_threshold_ns(self) -> int:
-        return _LONGEST_ANSWER_NS
 
 
 EXPORTS: Final = (

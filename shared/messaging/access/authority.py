@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from shared.contracts.names import is_token
+from shared.files import write_private
 from shared.messaging.access import tokens
 from shared.messaging.access.accounts import (
     PLATFORM_ACCOUNT,
@@ -28,7 +29,6 @@ from shared.messaging.access.accounts import (
 )
 from shared.messaging.access.nkey import NatsKey
 from shared.messaging.access.permissions import SERVICES, UserRights
-from shared.security.sealing import write_private
 
 RESERVED: Final = frozenset({PLATFORM_ACCOUNT, SERVICES_ACCOUNT, "svc", "system"})
 """Names that no enterprise may carry on the bus."""

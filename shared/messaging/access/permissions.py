@@ -21,15 +21,13 @@ from shared.contracts.subjects import (
     HEALTH_BUCKET,
     REGISTRY_CONSUMER,
     RESPONSES_STREAM,
+    ROUTED_REPLIES,
+    SERVICE_INBOXES,
     TEMPLATES_BUCKET,
     event_consumer,
     events,
 )
 from shared.messaging.bootstrap import key_value_stream, object_stream
-
-SERVICE_INBOXES: Final = "_INBOX.svc"
-ROUTED_REPLIES: Final = "_R_"
-"""Where the server lets a request of another account be answered; it refuses this prefix to every client."""
 
 _API: Final = "$JS.API"
 

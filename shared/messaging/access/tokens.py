@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from shared.messaging.access.accounts import EXPORTS, Export, Import
+from shared.messaging.access.accounts import EXPORTS, LONGEST_ANSWER_NS, Export, Import
 from shared.messaging.access.nkey import NatsKey
 from shared.messaging.access.permissions import UserRights
 
@@ -116,7 +116,7 @@ def token_in(credentials_text: str) -> str:
 def _export(export: Export) -> dict[str, Any]:
     entry: dict[str, Any] = {"name": f"{export.kind} {export.subject}", "subject": export.subject, "type": export.kind}
     if export.kind == "service":
-        entry |= {"response_type": export.answers, "response_threshold": export.response_threshold_ns}
+        entry |= {"response_type": export.answers, "response_threshold": LONGEST_ANSWER_NS}
     return entry
 
 

@@ -13,6 +13,8 @@ import structlog
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, JWKRegistry, Key, OKPKey, RSAKey
 
+from shared.files import stamp_of
+
 _MOST_KEYS: Final = 100
 _LOOK_SECONDS: Final = 1.0
 """How often at most a file is looked at for a key that is not known."""
@@ -72,7 +74,7 @@ class KeyFile:
         """Read the file; ValueError where it is no JWK Set."""
         self._path = path
         self._clock = clock
-        self._stamp = _stamp(path)
+        self._stamp = stamp_of(path)
         self._looked = clock()
         try:
             self._keys = _read_file(path)
@@ -99,7 +101,7 @@ class KeyFile:
         if now - self._looked < _LOOK_SECONDS:
             return False
         self._looked = now
-        stamp = _stamp(self._path)
+        stamp = stamp_of(self._path)
         if stamp == self._stamp:
             return False
         try:
@@ -113,14 +115,6 @@ class KeyFile:
 
 def _read_file(path: Path) -> PublicKeys:
     return PublicKeys.read(json.loads(path.read_text()))
-
-
-def _stamp(path: Path) -> tuple[int, int, int]:
-    try:
-        found = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (found.st_mtime_ns, found.st_size, found.st_ino)
 
 
 def _read_key(entry: Any) -> Key | None:

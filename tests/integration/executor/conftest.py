@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,10 @@ from nats.js import JetStreamContext
 
 from services.executor.app import Executor
 from services.executor.settings import ExecutorSettings
+from shared.files import write_private
 from shared.messaging.connection import BusClient
-from shared.security.sealing import write_private
 from tests.integration.executor.world import Bus
+from tests.support.executors import executors
 from tests.support.fault_server import FaultServer
 from tests.support.tokens import Tokens
 
@@ -49,14 +49,7 @@ async def bus(nc: BusClient, js: JetStreamContext, upstream: FaultServer, settin
 @pytest.fixture
 async def start(bus: Bus, settings: ExecutorSettings) -> AsyncIterator[Callable[..., Any]]:
     """`await start(max_in_flight=…)`: an executor that is ready; stopped after the test."""
-    async with AsyncExitStack() as stack:
-
-        async def make(**changes: Any) -> Executor:
-            executor = Executor(settings.model_copy(update=changes))
-            stack.push_async_callback(executor.drain_and_stop)
-            await executor.start()
-            return executor
-
+    async with executors(settings) as make:
         yield make
 
 

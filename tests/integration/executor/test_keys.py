@@ -26,9 +26,9 @@ from shared.contracts.commands import (
 )
 from shared.contracts.errors import DibopError
 from shared.contracts.projections import ConnectionEntry
+from shared.files import write_private
 from shared.messaging.client import command
 from shared.security.principals import Role
-from shared.security.sealing import write_private
 from tests.integration.executor.world import Bus, get
 from tests.support.fault_server import FaultServer
 from tests.support.polling import eventually

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ from nats.js import JetStreamContext
 
 from services.executor.app import Executor
 from services.executor.settings import ExecutorSettings
+from shared.files import write_private
 from shared.messaging.connection import BusClient
 from shared.security.principals import Role
-from shared.security.sealing import write_private
 from tests.integration.oauth.world import OAuthBus, Registry
+from tests.support.executors import executors
 from tests.support.oauth_server import OAuthServer, oauth_server
 from tests.support.servers import RedisServer
 from tests.support.tokens import Tokens
@@ -79,14 +79,7 @@ async def registry(bus: OAuthBus) -> Registry:
 @pytest.fixture
 async def start(bus: OAuthBus, settings: ExecutorSettings) -> AsyncIterator[Callable[..., Any]]:
     """`await start(redis_url=…)`: an executor that is ready; stopped after the test."""
-    async with AsyncExitStack() as stack:
-
-        async def make(**changes: Any) -> Executor:
-            executor = Executor(settings.model_copy(update=changes))
-            stack.push_async_callback(executor.drain_and_stop)
-            await executor.start()
-            return executor
-
+    async with executors(settings) as make:
         yield make
 
 

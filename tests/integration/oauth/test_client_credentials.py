@@ -10,30 +10,8 @@ import pytest
 from services.executor.app import Executor
 from shared.contracts.template import parse_source
 from tests.integration.oauth.world import OAuthBus
+from tests.support.fragments import OAUTH2
 from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer
-
-FRAGMENT = """
-auth_type: oauth2
-credential_schema:
-  client_id:
-    label: "Client ID"
-    type: string
-    required: true
-    sensitive: false
-  client_secret:
-    label: "Client Secret"
-    type: password
-    required: true
-    sensitive: true
-  token_url:
-    label: "Token URL"
-    type: string
-    required: true
-    sensitive: false
-    default: "https://auth.example.com/oauth/token"
-grant_type: client_credentials
-scopes: "read write"
-"""
 
 
 @pytest.mark.parametrize("method", ["basic", "post"])
@@ -74,7 +52,7 @@ async def test_the_token_endpoint_may_be_the_connections_own(
 async def test_the_usual_form_of_client_credentials_executes_as_it_is_written(
     executor: Executor, bus: OAuthBus, server: OAuthServer
 ) -> None:
-    auth = parse_source(FRAGMENT.encode()).document
+    auth = parse_source(OAUTH2.encode()).document
     slug = await bus.connector(connect=False, **auth)
     await bus.connect(slug, values={"token_url": f"{server.url}/token"})
 

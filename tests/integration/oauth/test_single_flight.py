@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from services.executor.oauth.shared import LEASE_MS
+from shared.files import write_private
 from shared.messaging.connection import connect
-from shared.security.sealing import KeyRing, write_private
+from shared.security.sealing import KeyRing
 from shared.settings import BusSettings
 from tests.integration.oauth.world import OAuthBus
 from tests.support.fleet import Fleet, FleetBus, fleet

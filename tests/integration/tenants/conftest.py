@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from shared.files import write_private
 from shared.messaging.access.authority import Authority
 from shared.messaging.access.permissions import SERVICES, enterprise_client
-from shared.security.sealing import write_private
 from tests.integration.tenants.world import STRANGER, VICTIM, AnyUser, World, served
 from tests.support.fault_server import FaultServer
 from tests.support.servers import NatsServer

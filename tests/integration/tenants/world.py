@@ -27,6 +27,7 @@ from services.registry.store import tables as registry_tables
 from shared.contracts import subjects
 from shared.contracts.errors import ERROR_CODE_HEADER
 from shared.contracts.execution import AUTHORIZATION_HEADER
+from shared.files import write_private
 from shared.messaging.bootstrap import bootstrap, key_value_stream, stream_configs
 from shared.messaging.connection import BusClient, connect
 from shared.messaging.service import CommandService
@@ -34,7 +35,7 @@ from shared.persistence.engine import Database
 from shared.persistence.migrate import upgrade
 from shared.persistence.tenancy import across_tenants, tenant_column
 from shared.security.principals import Role
-from shared.security.sealing import KeyRing, SealContext, write_private
+from shared.security.sealing import KeyRing, SealContext
 from shared.settings import BusSettings
 from tests.support.connectors import document, operation
 from tests.support.inboxes import TEST_INBOXES

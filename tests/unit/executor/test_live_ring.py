@@ -8,7 +8,8 @@ import pytest
 
 from services.executor.keys import LiveRing
 from shared.contracts.errors import DibopError
-from shared.security.sealing import KeyRing, SealContext, write_private
+from shared.files import write_private
+from shared.security.sealing import KeyRing, SealContext
 from tests.support.polling import eventually
 
 CONTEXT = SealContext("connection", "acme", "platform", "shop", "c-1", "https://api.example.com:443", "api_key")

@@ -17,7 +17,8 @@ from services.executor.resealing import Resealer
 from shared.contracts.commands import ConnectionResealed, ResealConnection, Resealed
 from shared.contracts.errors import DibopError
 from shared.contracts.projections import ConnectionEntry, StoredToken
-from shared.security.sealing import KeyRing, SealContext, write_private
+from shared.files import write_private
+from shared.security.sealing import KeyRing, SealContext
 
 ORIGIN = "https://api.example.com:443"
 OLD = KeyRing.generate()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from shared.contracts.errors import DibopError
-from shared.security.sealing import KeyRing, SealContext, SealingKey, masked_tail, write_private
+from shared.files import write_private
+from shared.security.sealing import KeyRing, SealContext, SealingKey, masked_tail
 
 CONTEXT = SealContext(
     use="connection",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.contracts.template import PartName, check, check_part, parse_source
+from tests.support.fragments import OAUTH2
 
 API_KEY = """\
 auth_type: api_key
@@ -20,29 +21,6 @@ credential_schema:
     help: "Get your API key from your OpenWeatherMap account settings"
 header_name: "X-API-Key"
 key_prefix: ""
-"""
-
-OAUTH2 = """\
-auth_type: oauth2
-credential_schema:
-  client_id:
-    label: "Client ID"
-    type: string
-    required: true
-    sensitive: false
-  client_secret:
-    label: "Client Secret"
-    type: password
-    required: true
-    sensitive: true
-  token_url:
-    label: "Token URL"
-    type: string
-    required: true
-    sensitive: false
-    default: "https://auth.example.com/oauth/token"
-grant_type: client_credentials
-scopes: "read write"
 """
 
 OPERATION = """\
