@@ -91,9 +91,9 @@ CATALOGUE: Final[Mapping[ErrorCode, ErrorKind]] = {
     ),
     "conflict": ErrorKind(
         409,
-        "Changed meanwhile",
-        "Somebody else changed it since it was read; the detail names what changed.",
-        "Read it again, merge, and save on the new revision.",
+        "In conflict with how it stands",
+        "It was changed since it was read, or its state or what uses it is in the way; the detail says which.",
+        "Look at how it stands now, and go on from there.",
     ),
     "not-publishable": ErrorKind(
         409,

@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from typing import Final
 
-from services.publisher.domain.moves import Move, MoveState
+from services.publisher.domain.moves import Move, MoveKind, MoveState, Release, Withdrawal
 from services.publisher.handlers.ports import Caller, Ports
 from services.publisher.handlers.saga import MoveRunner
+from shared.contracts.clock import utc_now
 from shared.contracts.commands import Connector
 from shared.contracts.errors import DibopError
 
 ROUNDS: Final = 5
 """How often a move is computed anew because another one came first."""
+
+
+def begun(
+    caller: Caller,
+    kind: MoveKind,
+    content: Release | Withdrawal,
+    *,
+    owner: str,
+    slug: str,
+    notes: str,
+    actor: str | None = None,
+) -> Move:
+    """The move as it is written down before anything happens; `actor` where it is not the caller's own."""
+    return Move(
+        id=str(uuid.uuid4()),
+        kind=kind,
+        owner=owner,
+        slug=slug,
+        content=content,
+        actor=actor or caller.principal.subject,
+        notes=notes,
+        request_id=caller.request_id,
+        created_at=utc_now(),
+    )
 
 
 async def finished(move: Move, runner: MoveRunner, wait_seconds: float) -> Move:

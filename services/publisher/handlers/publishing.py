@@ -6,9 +6,9 @@ from services.publisher.domain import gate
 from services.publisher.domain.moves import MoveKind, Release
 from services.publisher.handlers import reviewing
 from services.publisher.handlers.gating import ask_gate, require_passed
-from services.publisher.handlers.moving import ROUNDS, finished, other_underway, overtaken
+from services.publisher.handlers.moving import ROUNDS, begun, finished, other_underway, overtaken
 from services.publisher.handlers.ports import Caller, Ports
-from services.publisher.handlers.releasing import is_release, last_version, next_after, published, recorded, unchanged
+from services.publisher.handlers.releasing import is_release, last_version, next_after, published, unchanged
 from services.publisher.handlers.saga import MoveRunner
 from shared.contracts.commands import (
     Checklist,
@@ -83,7 +83,7 @@ async def publish(
             revision=draft.revision,
             base_version=last.version if last else None,
         )
-        move = recorded(caller, MoveKind.PUBLISH, release, owner=owner, slug=draft.slug, notes=command.notes)
+        move = begun(caller, MoveKind.PUBLISH, release, owner=owner, slug=draft.slug, notes=command.notes)
         if await ports.store.record_move(move):
             return published(await finished(move, runner, wait_seconds), changed=True)
     raise overtaken(command.slug)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from services.publisher.domain import gate
-from services.publisher.domain.moves import Move, MoveKind, Release
+from services.publisher.domain.moves import Move, MoveKind
 from services.publisher.domain.sentences import sentence
 from services.publisher.domain.templates import changes, valid_template
 from services.publisher.domain.versioning import Bump, Change, bump_of, highest, next_version
 from services.publisher.handlers.ports import Caller, Ports
-from shared.contracts.clock import utc_now
 from shared.contracts.commands import BumpName, ChecklistItem, Published, VersionSummary
 from shared.contracts.errors import DibopError
 
@@ -59,21 +57,6 @@ async def next_after(
     wanted = Bump.named(bump) if bump else bump_of(found)
     _require_enough(document.slug, last.version, wanted, found)
     return next_version(last.version, found, at_least=wanted)
-
-
-def recorded(caller: Caller, kind: MoveKind, release: Release, *, owner: str, slug: str, notes: str) -> Move:
-    """The move as it is written down before anything happens."""
-    return Move(
-        id=str(uuid.uuid4()),
-        kind=kind,
-        owner=owner,
-        slug=slug,
-        content=release,
-        actor=caller.principal.subject,
-        notes=notes,
-        request_id=caller.request_id,
-        created_at=utc_now(),
-    )
 
 
 def is_release(move: Move, kind: MoveKind, *, digest: str) -> bool:

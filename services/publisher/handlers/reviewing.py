@@ -8,7 +8,7 @@ from typing import Any, Final
 from services.publisher.domain.moves import Move, MoveKind, Release
 from services.publisher.domain.reviews import Comment, Decision, Review, no_review, require_decidable
 from services.publisher.handlers.gating import ask_gate, require_passed
-from services.publisher.handlers.moving import ROUNDS, finished, other_underway, overtaken
+from services.publisher.handlers.moving import ROUNDS, begun, finished, other_underway, overtaken
 from services.publisher.handlers.ports import AuditRecord, Caller, Ports
 from services.publisher.handlers.releasing import last_version, next_after, published
 from services.publisher.handlers.saga import MoveRunner
@@ -133,17 +133,8 @@ async def _move(caller: Caller, command: c.ApproveReview, review: Review, ports:
         source=None if review.owner == PLATFORM else review.owner,
         reviewed_by=caller.principal.subject,
     )
-    return Move(
-        id=str(uuid.uuid4()),
-        kind=MoveKind.PUBLISH,
-        owner=PLATFORM,
-        slug=review.slug,
-        content=release,
-        actor=review.requested_by,
-        notes=review.notes,
-        request_id=caller.request_id,
-        created_at=utc_now(),
-    )
+    publish, whose = MoveKind.PUBLISH, review.requested_by
+    return begun(caller, publish, release, owner=PLATFORM, slug=review.slug, notes=review.notes, actor=whose)
 
 
 def _whose(caller: Caller) -> str | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from services.publisher.domain.moves import MoveKind, Release
 from services.publisher.domain.versioning import highest, version_named
-from services.publisher.handlers.moving import ROUNDS, finished, other_underway, overtaken, own_connector
+from services.publisher.handlers.moving import ROUNDS, begun, finished, other_underway, overtaken, own_connector
 from services.publisher.handlers.ports import Caller, Ports
-from services.publisher.handlers.releasing import is_release, next_after, published, recorded, unchanged
+from services.publisher.handlers.releasing import is_release, next_after, published, unchanged
 from services.publisher.handlers.saga import MoveRunner
 from shared.contracts.commands import Connector, Published, RollbackConnector, VersionSummary
 from shared.contracts.errors import DibopError
@@ -45,7 +45,7 @@ async def rollback(
             base_version=last.version,
             content_of=content.version,
         )
-        move = recorded(
+        move = begun(
             caller, MoveKind.ROLLBACK, release, owner=connector.owner, slug=connector.slug, notes=command.notes
         )
         if await ports.store.record_move(move):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
-import uuid
 
 from services.publisher.domain.moves import WITHDRAWALS, Move, Withdrawal
 from services.publisher.domain.withdrawal import Wish, to_withdraw
-from services.publisher.handlers.moving import ROUNDS, finished, other_underway, overtaken, own_connector
+from services.publisher.handlers.moving import ROUNDS, begun, finished, other_underway, overtaken, own_connector
 from services.publisher.handlers.ports import Caller, Ports
 from services.publisher.handlers.saga import MoveRunner
-from shared.contracts.clock import utc_now
 from shared.contracts.commands import Connector, DeprecateConnector, Moved, RetireConnector, UnpublishConnector
 from shared.contracts.errors import DibopError
 from shared.contracts.lifecycle import best_state
@@ -70,17 +68,8 @@ async def _withdraw(
         withdrawal = to_withdraw(connector, wish)
         if withdrawal is None:
             return _unchanged(connector, wish)
-        move = Move(
-            id=str(uuid.uuid4()),
-            kind=WITHDRAWALS[wish.state],
-            owner=connector.owner,
-            slug=connector.slug,
-            content=withdrawal,
-            actor=caller.principal.subject,
-            notes=command.notes,
-            request_id=caller.request_id,
-            created_at=utc_now(),
-        )
+        kind = WITHDRAWALS[wish.state]
+        move = begun(caller, kind, withdrawal, owner=connector.owner, slug=connector.slug, notes=command.notes)
         if await ports.store.record_move(move):
             return _answer(await finished(move, runner, wait_seconds), withdrawal, changed=True)
     raise overtaken(command.slug)
