@@ -8,7 +8,10 @@ DIBOP_HOME ?= .dibop
 WORKERS ?= 2
 FUZZ_TARGET ?= template text
 FUZZ_SECONDS ?= 60
+# Tests on servers mostly wait: twice as many processes as cores keep the cores busy.
+JOBS ?= $(shell expr 2 '*' $$(getconf _NPROCESSORS_ONLN))
 PYTEST := $(PY) -m pytest
+PYTEST_SIDE_BY_SIDE = $(PYTEST) --numprocesses $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-dev up down status test test-fast test-unit test-fuzz test-integration test-e2e lint format types imports bench soak fuzz docs lock clean
@@ -61,10 +64,10 @@ test-fuzz: install-dev
 	$(PYTEST) tests/fuzz
 
 test-integration: install-dev
-	$(PYTEST) tests/integration
+	$(PYTEST_SIDE_BY_SIDE) tests/integration
 
 test-e2e: install-dev
-	$(PYTEST) tests/e2e
+	$(PYTEST_SIDE_BY_SIDE) tests/e2e
 
 lint: install-dev types imports
 	$(VENV)/bin/ruff check .

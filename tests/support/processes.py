@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -14,11 +16,22 @@ from tests.support.polling import wait_until
 HOST = "127.0.0.1"
 
 
+_PORTS = range(12_000, 32_000)
+_given = itertools.count(os.getpid() * 2_003 % len(_PORTS))
+
+
 def free_port() -> int:
-    """A TCP port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that was free a moment ago and that nothing gets by chance.
+
+    It lies below the ports that systems give to outgoing connections and to servers that ask for any, and test
+    processes at work side by side begin at different places.
+    """
+    for number in _given:
+        port = _PORTS[number % len(_PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise AssertionError("unreachable: the count has no end")
 
 
 def accepts(port: int) -> bool:

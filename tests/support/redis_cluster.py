@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from pathlib import Path
 from typing import Final
@@ -10,7 +11,7 @@ import redis
 
 from dibop.local.binaries import find_redis_server, redis_argv
 from tests.support.polling import wait_until
-from tests.support.processes import HOST, ManagedProcess, accepts
+from tests.support.processes import HOST, ManagedProcess, accepts, free_port
 
 SLOTS: Final = 16_384
 _BUS: Final = 10_000
@@ -20,13 +21,9 @@ _BUS: Final = 10_000
 def _free_pair() -> int:
     """A port that was free a moment ago, as was the one that the node's bus takes."""
     for _ in range(200):
-        with socket.socket() as port, socket.socket() as bus:
-            port.bind((HOST, 0))
-            number = int(port.getsockname()[1])
-            try:
-                bus.bind((HOST, number + _BUS))
-            except (OSError, OverflowError):
-                continue
+        number = free_port()
+        with socket.socket() as bus, contextlib.suppress(OSError):
+            bus.bind((HOST, number + _BUS))
             return number
     raise AssertionError("no two free ports that are 10,000 apart")
 

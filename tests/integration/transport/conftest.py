@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ import uvloop
 from services.executor.transport import Transport
 from services.executor.transport.aiohttp_transport import AiohttpTransport
 from services.executor.transport.egress import EgressPolicy
+from tests.support import processes
 from tests.support.fault_server import FaultServer
 
 
@@ -108,7 +108,4 @@ async def tls_upstream(authority: trustme.CA) -> AsyncIterator[FaultServer]:
 @pytest.fixture
 def free_port() -> int:
     """A port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return processes.free_port()

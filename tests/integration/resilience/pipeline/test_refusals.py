@@ -36,7 +36,7 @@ async def test_an_open_circuit_refuses_without_a_call_and_says_why(
     await asyncio.sleep(0.01)  # so that it has been open for a while
     started = monotonic()
     error = await bus.refused("shop", "status")
-    assert monotonic() - started < 0.5
+    assert monotonic() - started < 0.9
     assert (error.code, error.outcome, error.attempts) == ("circuit-open", "not_sent", ())
     assert error.retry_after_ms is not None
     assert 25_000 < error.retry_after_ms <= 30_000
@@ -114,7 +114,7 @@ async def test_a_wait_beyond_the_deadline_is_refused_at_once_with_the_time(
     assert "the caller waits" in error.detail
     # Nothing was reserved: who can wait gets the very next permit.
     assert await outcome(bus, "shop", "status", deadline=10) == "200"
-    assert upstream.arrivals[2].at - upstream.arrivals[0].at < 2.5
+    assert upstream.arrivals[2].at - upstream.arrivals[0].at < 2.9
 
 
 async def test_an_operation_with_its_own_limits_has_its_own_circuit(bus: Bus, executor: Executor) -> None:

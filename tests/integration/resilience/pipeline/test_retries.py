@@ -15,6 +15,8 @@ from tests.support.fault_server import FaultServer
 from tests.support.polling import eventually
 
 RETRYING = limits(max_retries=2)
+ON_ITS_WAY = 0.2
+"""Seconds that the first of two requests may have been on its way longer than the second."""
 
 
 def post(name: str, path: str, **changes: Any) -> dict[str, Any]:
@@ -85,7 +87,7 @@ async def test_retries_take_permits(bus: Bus, executor: Executor, upstream: Faul
     result = await bus.execute("shop", "run")
     assert len(result["attempts"]) == 3
     first, _, third = (arrival.at for arrival in upstream.arrivals)
-    assert third - first >= 2.0
+    assert third - first >= 2.0 - ON_ITS_WAY
 
 
 @pytest.mark.case(38)
@@ -100,7 +102,7 @@ async def test_retry_after_is_kept_to(
     result = await bus.execute("shop", "run")
     assert (result["status_code"], result["retry_stopped"], result["retry_after_ms"]) == (code, "exhausted", 1000)
     first, second = (arrival.at for arrival in upstream.arrivals)
-    assert second - first >= 0.99
+    assert second - first >= 1.0 - ON_ITS_WAY
 
 
 @pytest.mark.case(41)
@@ -142,7 +144,7 @@ async def test_waiters_send_nothing_before_a_cooldown_ends_that_came_meanwhile(
     waiters = [asyncio.create_task(outcome(bus, "shop", "status", deadline=15)) for _ in range(2)]
     assert await pausing == "429"
     assert await asyncio.gather(*waiters) == ["200", "200"]
-    assert min(arrival.at for arrival in upstream.arrivals[2:]) - upstream.arrivals[0].at >= 3.4
+    assert min(arrival.at for arrival in upstream.arrivals[2:]) - upstream.arrivals[0].at >= 3.5 - ON_ITS_WAY
 
 
 @pytest.mark.case(29)
@@ -172,7 +174,7 @@ async def test_a_redirect_loop_ends_and_each_step_takes_a_permit(
     result = await bus.execute("shop", "run")
     assert (result["status_code"], upstream.sends("/redirect-loop"), len(result["attempts"])) == (302, 6, 1)
     assert await outcomes(bus, 3, "shop", "json") == {"200": 3}
-    assert upstream.arrivals[8].at - upstream.arrivals[0].at >= 2.0
+    assert upstream.arrivals[8].at - upstream.arrivals[0].at >= 2.0 - ON_ITS_WAY
 
 
 async def test_a_redirect_that_gets_no_permit_in_time_is_the_result(
