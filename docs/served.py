@@ -43,7 +43,7 @@ def served() -> list[Served]:
 
 def _registry() -> Iterator[Served]:
     recorder = _Recorder("registry")
-    registry.serve(recorder.service, _NOTHING, _NOTHING, _NOTHING)
+    registry.serve(recorder.service, _NOTHING, _NOTHING, _NOTHING, _NOTHING)
     yield from recorder.found
 
 

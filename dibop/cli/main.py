@@ -20,6 +20,7 @@ from dibop.cli import (
     keys,
     nats,
     output,
+    projections,
     review,
     stack,
     token,
@@ -38,6 +39,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 stack.register(app)
+projections.register(app)
 app.add_typer(connector.app, name="connector")
 app.add_typer(review.app, name="review")
 app.add_typer(draft.app, name="draft")

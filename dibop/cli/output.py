@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -61,13 +61,13 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def waiting(text: str) -> Iterator[None]:
-    """A spinner on a terminal, nothing elsewhere."""
+def waiting(text: str) -> Iterator[Callable[[str], None]]:
+    """A spinner on a terminal, nothing elsewhere; call what it gives to change the text as work goes on."""
     if not sys.stderr.isatty():
-        yield
+        yield lambda _: None
         return
-    with error_console().status(text):
-        yield
+    with error_console().status(text) as status:
+        yield status.update
 
 
 def print_json(value: Any) -> None:

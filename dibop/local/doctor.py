@@ -15,10 +15,12 @@ from typing import Any, Final
 from dibop import __version__
 from dibop.admin import token_claims
 from dibop.bus import Bus
+from dibop.client import Client
 from dibop.context import Context
-from dibop.errors import DibopError
+from dibop.errors import DibopError, NotAllowedError
 from dibop.local.home import Home, StackState
 from dibop.local.nats_users import operator_context
+from dibop.projections import PARTS, Projections
 from dibop.sealing import load_sealing_key
 from shared.contracts.subjects import EVENTS_STREAM
 from shared.messaging.access.tokens import claims_of, token_in
@@ -29,6 +31,7 @@ _MAX_SKEW_SECONDS: Final = 5.0
 _PING_WINDOW_SECONDS: Final = 0.5
 _CONNECT_SECONDS: Final = 3.0
 _SERVICES: Final = ("registry", "publisher", "executor")
+_SHOWN: Final = 3
 _START: Final = "Start the stack with 'dibop up'."
 
 
@@ -63,6 +66,7 @@ async def examine(home: str | None) -> list[Check]:
     checks.append(reached)
     if reached.ok:
         checks += [check async for check in _services(where)]
+        checks.append(await _projections(context))
     return [*checks, await _redis(where)]
 
 
@@ -173,6 +177,26 @@ async def _service(bus: Bus, name: str) -> Check:
     same = versions == [__version__]
     found = f"{len(answers)} answering, version {', '.join(versions)}"
     return Check(name, same, found, f"This command is {__version__}: run services and command of one version.")
+
+
+async def _projections(context: Context) -> Check:
+    """What executors read, compared with the registry's database: a Platform Admin's to see."""
+    name, mend = "projections", "Run 'dibop rebuild-projections'."
+    looked_at, differing = 0, list[str]()
+    try:
+        async with Client(context) as client:
+            for part in PARTS:
+                async for page in Projections(client).check(part):
+                    looked_at += page.looked_at
+                    differing += [f"{part} {each.key} is {each.drift}" for each in page.differences]
+    except NotAllowedError:
+        return Check(name, True, "not looked at: that takes a Platform Admin's token")
+    except DibopError as error:
+        return Check(name, False, error.detail, error.kind.next_step)
+    if not differing:
+        return Check(name, True, f"{looked_at} entries as the database says")
+    more = f" and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
+    return Check(name, False, f"{'; '.join(differing[:_SHOWN])}{more}", mend)
 
 
 async def _clock(bus: Bus) -> Check:

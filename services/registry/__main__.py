@@ -1,6 +1,6 @@
 """`python -m services.registry` serves.
 
-`… migrate` migrates the database; `… rebuild` writes what executors read anew, after NATS has lost it.
+`… migrate` migrates the database; `… rebuild` has what executors read be as the database says.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
                 configure(settings, "registry")
                 guard_crashes()
                 count = uvloop.run(app.rebuild(settings))
-                sys.stderr.write(f"registry: {count} entries written for the executors\n")
+                sys.stderr.write(f"registry: {count} entries brought to what the database says\n")
             case _:
                 sys.stderr.write(f"{_USAGE}\n")
                 return 2

@@ -10,8 +10,9 @@ from typing import Final
 
 import structlog
 
-from services.registry.bus import HealthMirror, NatsProjections, serve
-from services.registry.handlers import enterprises, projections, test_credentials
+from services.registry.buckets import NatsBuckets, NatsProjections
+from services.registry.bus import HealthMirror, serve
+from services.registry.handlers import drift, enterprises, projections, test_credentials
 from services.registry.hearing import EnterpriseEvents
 from services.registry.settings import RegistrySettings
 from services.registry.store import SqlStore
@@ -56,13 +57,13 @@ async def run(settings: RegistrySettings) -> None:
 
 
 async def rebuild(settings: RegistrySettings) -> int:
-    """Write everything that executors read anew from the database; the answer says how many entries."""
+    """Have everything that executors read be as the database says; the answer says how many entries were not."""
     database = Database.open(settings.database_url)
     try:
         await require_head(database, MIGRATIONS)
         nc = await connect(settings, name="dibop-registry-rebuild", wait_seconds=_REBUILD_WAIT_SECONDS)
         try:
-            return await projections.rebuild(SqlStore(database), NatsProjections(nc.jetstream))
+            return await drift.rebuild_all(SqlStore(database), NatsBuckets(nc.jetstream))
         finally:
             await nc.close()
     finally:
@@ -76,7 +77,7 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
     store = SqlStore(database)
     written = NatsProjections(lambda: service.js)
     health = HealthMirror(lambda: service.nc)
-    serve(service, store, written, health)
+    serve(service, store, written, NatsBuckets(lambda: service.js), health)
     standings = Enterprises(lambda: service.nc)
     service.mind(standings.standing)
     told = EnterpriseEvents(lambda: service.js, lambda what, event: enterprises.hear(store, written, what, event))

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Final
+from typing import Final, Literal, TypeAlias
 
 from nats.js import JetStreamContext
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadObjectMetaError, DigestMismatchError, NotFoundError
 from nats.js.object_store import ObjectStore
 
 from shared.contracts.subjects import TEMPLATES_BUCKET
 
 _TRANSFER_SECONDS: Final = 30.0
+_PARTS_SECONDS: Final = 2.0
+"""How long a document's parts may take that is only looked at; parts that are gone never come."""
+
+DocumentState: TypeAlias = Literal["there", "missing", "damaged"]
 
 
 class DamagedDocumentError(Exception):
@@ -36,6 +40,14 @@ class Documents:
                 await store.put(digest, document)
         return digest
 
+    async def restore(self, document: bytes) -> str:
+        """Store a document, whatever stands under its digest now; the answer is its digest."""
+        digest = digest_of(document)
+        store = await self._opened()
+        async with asyncio.timeout(_TRANSFER_SECONDS):
+            await store.put(digest, document)
+        return digest
+
     async def get(self, digest: str) -> bytes | None:
         """The document, or None where there is none; DamagedDocumentError where it is not what was stored."""
         store = await self._opened()
@@ -50,6 +62,21 @@ class Documents:
                 "Rebuild the projections from the registry."
             )
         return document
+
+    async def state(self, digest: str) -> DocumentState:
+        """Whether the document is there, whole: one whose parts are gone is damaged."""
+        store = await self._opened()
+        try:
+            async with asyncio.timeout(_TRANSFER_SECONDS):
+                await store.get_info(digest)
+        except NotFoundError:
+            return "missing"
+        try:
+            async with asyncio.timeout(_PARTS_SECONDS):
+                whole = digest_of((await store.get(digest)).data or b"") == digest
+        except (TimeoutError, DigestMismatchError, BadObjectMetaError):
+            whole = False
+        return "there" if whole else "damaged"
 
     async def _opened(self) -> ObjectStore:
         if self._store is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from services.registry.domain.drafts import Revision
 from services.registry.domain.enterprises import EnterpriseRecord
@@ -15,7 +15,6 @@ from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, 
 from shared.contracts.events import Event
 from shared.contracts.lifecycle import LaterState
 from shared.contracts.projections import (
-    CatalogueEntry,
     ConnectionEntry,
     ConnectionHealth,
     EnterpriseEntry,
@@ -240,8 +239,8 @@ class Versions(Protocol):
 
     async def document(self, owner: str, slug: str, version: str) -> Document: ...
 
-    async def published(self) -> list[tuple[str, str]]:
-        """Owner and slug of every connector that has a version."""
+    async def published(self, *, after: tuple[str, str] | None, limit: int) -> list[tuple[str, str]]:
+        """Owner and slug of connectors that have a version, in order, after the given pair."""
 
     async def by_publication(self, publication_id: str) -> VersionRecord | None: ...
 
@@ -296,8 +295,8 @@ class Connections(Protocol):
     async def policies(self, owner: str, connector: str) -> list[PolicyUse]:
         """What the connections of all enterprises to this connector follow."""
 
-    async def keys(self) -> list[ConnectionKey]:
-        """Every name there ever was, tombstones included."""
+    async def keys(self, *, after: ConnectionKey | None, limit: int) -> list[ConnectionKey]:
+        """The connections that there are, of all enterprises, in order, after the given one."""
 
     async def mark_projected(self, key: ConnectionKey, generation: int) -> None: ...
 
@@ -433,9 +432,6 @@ class Projections(Protocol):
     async def put_document(self, digest: str, content: bytes) -> None:
         """Have the document stand in the object store under its digest."""
 
-    async def put_catalogue(self, entry: CatalogueEntry) -> None:
-        """Have the catalogue hold this entry, unless it holds a newer one."""
-
     async def put_enterprise(self, entry: EnterpriseEntry) -> None:
         """Have the projection hold this entry, unless it holds a newer one."""
 
@@ -446,3 +442,32 @@ class Projections(Protocol):
 
         `read` is called again where another writer came between, so that the last writer has read last.
         """
+
+
+Bucket: TypeAlias = Literal["catalogue", "connections", "enterprises"]
+DocumentState: TypeAlias = Literal["there", "missing", "damaged"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a key holds: None where nothing does. `revision` is the key's last one, 0 where it never had one."""
+
+    revision: int
+    value: bytes | None
+
+
+class Buckets(Protocol):
+    """The projections as they stand, right or wrong."""
+
+    async def keys(self, bucket: Bucket) -> list[str]:
+        """Every key that holds something, in no certain order."""
+
+    async def look(self, bucket: Bucket, key: str) -> Stored: ...
+
+    async def write(self, bucket: Bucket, key: str, seen: Stored, value: bytes | None) -> bool:
+        """Put the value, or delete the key; False, and nothing done, where another wrote since it was seen."""
+
+    async def document(self, digest: str) -> DocumentState: ...
+
+    async def restore_document(self, content: bytes) -> None:
+        """Store a document under its digest, whatever stands there."""

@@ -6,10 +6,8 @@ from typing import Final
 
 import structlog
 
-from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Projections, Store, TokenRecord
-from services.registry.handlers.versions import catalogue_entry
+from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Projections, Store, TokenRecord, Work
 from shared.contracts.projections import ConnectionEntry, EnterpriseEntry, StoredToken
-from shared.contracts.template import canonical_json
 
 log = structlog.get_logger("registry")
 
@@ -23,9 +21,8 @@ async def project_connection(store: Store, projections: Projections, key: Connec
     async def read() -> ConnectionEntry | None:
         nonlocal generation
         async with store.read() as work:
-            record = await work.connections.find(key)
             generation = await work.connections.generation(key)
-        return None if record is None else _entry(record)
+            return await connection_entry(work, key)
 
     await projections.sync_connection(key, read)
     async with store.write() as work:
@@ -49,13 +46,12 @@ async def finish(store: Store, projections: Projections) -> int:
 async def project_enterprise(store: Store, projections: Projections, enterprise: str) -> None:
     """Have the projection hold how the enterprise stands in the database now."""
     async with store.read() as work:
-        record = await work.enterprises.find(enterprise)
-    if record is None:
+        entry = await enterprise_entry(work, enterprise)
+    if entry is None:
         return
-    entry = EnterpriseEntry(record.id, record.generation, record.suspended, record.sdk_access)
     await projections.put_enterprise(entry)
     async with store.write() as work:
-        await work.enterprises.mark_projected(enterprise, record.generation)
+        await work.enterprises.mark_projected(enterprise, entry.generation)
 
 
 async def _finish_enterprises(store: Store, projections: Projections) -> int:
@@ -70,33 +66,18 @@ async def _finish_enterprises(store: Store, projections: Projections) -> int:
         finished += len(left)
 
 
-async def rebuild(store: Store, projections: Projections) -> int:
-    """Write everything that executors read anew, after NATS has lost it; the answer says how many entries."""
-    async with store.read() as work:
-        connectors = await work.versions.published()
-        keys = await work.connections.keys()
-    for owner, slug in connectors:
-        async with store.read() as work:
-            entry = await catalogue_entry(work, owner, slug)
-            documents = {v.digest: await work.versions.document(owner, slug, v.version) for v in entry.versions}
-        for digest, document in documents.items():
-            await projections.put_document(digest, canonical_json(document))
-        await projections.put_catalogue(entry)
-    for key in keys:
-        await project_connection(store, projections, key)
-    return len(connectors) + len(keys) + await _enterprises(store, projections)
+async def connection_entry(work: Work, key: ConnectionKey) -> ConnectionEntry | None:
+    """What executors are to read of a connection; None where there is none."""
+    record = await work.connections.find(key)
+    return None if record is None else _entry(record)
 
 
-async def _enterprises(store: Store, projections: Projections) -> int:
-    count, after = 0, None
-    while True:
-        async with store.read() as work:
-            found = await work.enterprises.page(suspended=None, after=after, limit=_BATCH)
-        if not found:
-            return count
-        for record in found:
-            await project_enterprise(store, projections, record.id)
-        count, after = count + len(found), found[-1].id
+async def enterprise_entry(work: Work, enterprise: str) -> EnterpriseEntry | None:
+    """What services are to read of an enterprise; None where nothing was told of it."""
+    record = await work.enterprises.find(enterprise)
+    if record is None:
+        return None
+    return EnterpriseEntry(record.id, record.generation, record.suspended, record.sdk_access)
 
 
 def _entry(record: ConnectionRecord) -> ConnectionEntry:

@@ -142,10 +142,12 @@ class SqlConnections:
         )
         return [PolicyUse(*row) for row in await self._connection.execute(across_tenants(query))]
 
-    async def keys(self) -> list[ConnectionKey]:
-        query = select(connections.c.enterprise, connections.c.connector, connections.c.name).distinct()
-        rows = await self._connection.execute(across_tenants(query))
-        return [ConnectionKey(*row) for row in rows]
+    async def keys(self, *, after: ConnectionKey | None, limit: int) -> list[ConnectionKey]:
+        named = (connections.c.enterprise, connections.c.connector, connections.c.name)
+        query = select(*named).where(connections.c.deleted.is_(False)).order_by(*named).limit(limit)
+        if after is not None:
+            query = query.where(tuple_(*named) > tuple_(after.enterprise, after.connector, after.name))
+        return [ConnectionKey(*row) for row in await self._connection.execute(across_tenants(query))]
 
     async def mark_projected(self, key: ConnectionKey, generation: int) -> None:
         await self._connection.execute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Final
 
-from sqlalchemy import RowMapping, and_, insert, select, update
+from sqlalchemy import RowMapping, and_, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.handlers.ports import ConnectorSummary, Document, StateMove, VersionRecord
@@ -59,8 +59,11 @@ class SqlVersions:
             raise LookupError(f"there is no version {version} of {owner}.{slug}")
         return documents.decode(text)
 
-    async def published(self) -> list[tuple[str, str]]:
-        query = select(versions.c.owner, versions.c.slug).distinct().order_by(versions.c.owner, versions.c.slug)
+    async def published(self, *, after: tuple[str, str] | None, limit: int) -> list[tuple[str, str]]:
+        query = select(versions.c.owner, versions.c.slug).distinct()
+        if after is not None:
+            query = query.where(tuple_(versions.c.owner, versions.c.slug) > tuple_(*after))
+        query = query.order_by(versions.c.owner, versions.c.slug).limit(limit)
         rows = await self._connection.execute(across_tenants(query))
         return [(row.owner, row.slug) for row in rows]
 

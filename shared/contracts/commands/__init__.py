@@ -113,6 +113,14 @@ from shared.contracts.commands.moves import (
     UnpublishConnector,
 )
 from shared.contracts.commands.oauth import CodeExchanged, ExchangeCode, ExchangeTestCode, TestCodeExchanged
+from shared.contracts.commands.projections import (
+    CheckProjection,
+    Drift,
+    ProjectionDifference,
+    ProjectionPage,
+    ProjectionPart,
+    RebuildProjection,
+)
 from shared.contracts.commands.publishing import (
     DRAFT,
     BumpName,
@@ -172,6 +180,7 @@ __all__ = [
     "CatalogueEntryModel",
     "CatalogueVersionModel",
     "ChangeEnterprise",
+    "CheckProjection",
     "Checklist",
     "ChecklistItem",
     "Circuit",
@@ -213,6 +222,7 @@ __all__ = [
     "DraftRevision",
     "DraftSaved",
     "DraftSummary",
+    "Drift",
     "DuplicateConnector",
     "Enterprise",
     "EnterpriseChange",
@@ -247,8 +257,12 @@ __all__ = [
     "PatchDraft",
     "PlanTest",
     "PlannedOperation",
+    "ProjectionDifference",
+    "ProjectionPage",
+    "ProjectionPart",
     "PublishConnector",
     "Published",
+    "RebuildProjection",
     "RejectReview",
     "ResealConnection",
     "ResealFailure",

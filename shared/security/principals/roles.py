@@ -39,6 +39,7 @@ class Action(StrEnum):
     FOLLOW_EVENTS = "follow events by durable consumers"
     MANAGE_ENTERPRISES = "see, suspend and resume enterprises"
     ROTATE_KEYS = "rotate the sealing keys"
+    MEND_PROJECTIONS = "check and rebuild projections"
     ADD_VERSION = "add versions"
     SET_VERSION_STATE = "set the states of versions"
     STORE_TOKEN = "store refresh tokens"
@@ -63,6 +64,7 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.FOLLOW_EVENTS: frozenset({*_ADMINS, Role.SERVICE}),
     Action.MANAGE_ENTERPRISES: frozenset({Role.PLATFORM_ADMIN}),
     Action.ROTATE_KEYS: frozenset({Role.PLATFORM_ADMIN}),
+    Action.MEND_PROJECTIONS: frozenset({Role.PLATFORM_ADMIN}),
     Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
     Action.SET_VERSION_STATE: frozenset({Role.PUBLISHER}),
     Action.STORE_TOKEN: frozenset({Role.EXECUTOR}),

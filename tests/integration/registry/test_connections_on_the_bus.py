@@ -8,7 +8,7 @@ import pytest
 from nats.js import JetStreamContext
 from nats.js.errors import KeyNotFoundError
 
-from services.registry.bus import NatsProjections
+from services.registry.buckets import NatsProjections
 from services.registry.handlers.ports import ConnectionKey
 from shared.contracts.commands import (
     Connection,

@@ -101,7 +101,7 @@ async def test_rebuild_writes_everything_anew(
 
     ended = run(["rebuild"], {"DIBOP_DATABASE_URL": database_url, "DIBOP_NATS_URL": nats_url})
 
-    assert (ended.returncode, "2 entries" in ended.stderr) == (0, True)
+    assert (ended.returncode, "3 entries" in ended.stderr) == (0, True)
     assert (await projected(js, "acme.weather.default")).id == made.id
     assert await Documents(js).get(saved.digest) is not None
     kv = await js.key_value(subjects.CATALOGUE_BUCKET)

@@ -131,6 +131,8 @@ REGISTRY: Final[Mapping[str, Bodies]] = {
         {"noun": "connector", "identifier": t.slug},
         {"noun": "connection", "identifier": f"{t.slug}.{t.connection}"},
     ],
+    "projection.check": lambda t: [{"part": "connections"}, {"part": "catalogue", "after": f"row:{t.slug}"}],
+    "projection.rebuild": lambda t: [{"part": "connections"}],
     "audit.append": lambda t: [_entry(t)],
 }
 

@@ -328,7 +328,7 @@ def _commands_of(name: str) -> list[str]:
     nothing = cast("Any", None)
     service = CommandService(name, RegistrySettings(database_url="sqlite+aiosqlite://"), nothing, "0")
     if name == "registry":
-        registry_bus.serve(service, nothing, nothing, nothing)
+        registry_bus.serve(service, nothing, nothing, nothing, nothing)
     else:
         publisher_bus.serve(service, PublisherSettings(**_NEEDED), nothing, nothing)
     return sorted(service.commands)

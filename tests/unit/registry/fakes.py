@@ -30,7 +30,7 @@ from services.registry.handlers.ports import (
 from shared.contracts.commands import AuditEntry, ConnectorRow, KeyUse
 from shared.contracts.events import Event
 from shared.contracts.names import PLATFORM
-from shared.contracts.projections import CatalogueEntry, ConnectionEntry, ConnectionHealth, EnterpriseEntry
+from shared.contracts.projections import ConnectionEntry, ConnectionHealth, EnterpriseEntry
 
 Key = tuple[str, str]
 
@@ -153,8 +153,9 @@ class MemoryVersions:
             if (record.owner, record.slug, record.version) == (owner, slug, version)
         )
 
-    async def published(self) -> list[tuple[str, str]]:
-        return sorted({(record.owner, record.slug) for record, _ in self._state.versions})
+    async def published(self, *, after: tuple[str, str] | None, limit: int) -> list[tuple[str, str]]:
+        found = sorted({(record.owner, record.slug) for record, _ in self._state.versions})
+        return [each for each in found if after is None or each > after][:limit]
 
     async def by_publication(self, publication_id: str) -> VersionRecord | None:
         return next((r for r, _ in self._state.versions if r.publication_id == publication_id), None)
@@ -300,8 +301,9 @@ class MemoryConnections:
                 found.setdefault(record.version_policy, []).append(record.enterprise)
         return [PolicyUse(policy, len(of), len(set(of))) for policy, of in sorted(found.items())]
 
-    async def keys(self) -> list[ConnectionKey]:
-        return list(self._state.connection_generations)
+    async def keys(self, *, after: ConnectionKey | None, limit: int) -> list[ConnectionKey]:
+        found = sorted(_key(each) for each in self._state.connections.values())
+        return [each for each in found if after is None or each > after][:limit]
 
     async def mark_projected(self, key: ConnectionKey, generation: int) -> None:
         self._state.projected[key] = max(self._state.projected.get(key, 0), generation)
@@ -471,7 +473,6 @@ class MemoryProjections:
 
     def __init__(self) -> None:
         self.documents: dict[str, bytes] = {}
-        self.catalogue: dict[Key, CatalogueEntry] = {}
         self.connections: dict[ConnectionKey, ConnectionEntry] = {}
         self.enterprises: dict[str, EnterpriseEntry] = {}
         self.broken = False
@@ -479,10 +480,6 @@ class MemoryProjections:
     async def put_document(self, digest: str, content: bytes) -> None:
         self._work()
         self.documents[digest] = content
-
-    async def put_catalogue(self, entry: CatalogueEntry) -> None:
-        self._work()
-        self.catalogue[entry.owner, entry.slug] = entry
 
     async def put_enterprise(self, entry: EnterpriseEntry) -> None:
         self._work()

@@ -8,7 +8,7 @@ import pytest
 
 from services.registry.handlers import connections, drafts, versions
 from services.registry.handlers.ports import Caller, ConnectionKey
-from services.registry.handlers.projections import finish, rebuild
+from services.registry.handlers.projections import finish
 from shared.contracts.commands import AddVersion, DeleteConnection, ListConnections, SaveDraft
 from shared.contracts.errors import DibopError
 from shared.contracts.projections import CircuitHealth, ConnectionHealth, HealthState
@@ -168,22 +168,6 @@ async def test_what_a_failure_kept_from_the_executors_is_finished_later(
     assert await finish(store, projections) == 1
     assert list(projections.connections) == [KEY]
     assert await finish(store, projections) == 0
-
-
-@pytest.mark.usefixtures("version")
-async def test_everything_that_executors_read_can_be_written_anew(
-    store: MemoryStore, projections: MemoryProjections, admin: Caller, draft: str
-) -> None:
-    await connections.create(store, projections, admin, connection())
-    await connections.create(store, projections, admin, connection(name="gone"))
-    await connections.delete(store, projections, admin, DELETE.model_copy(update={"name": "gone"}))
-    anew = MemoryProjections()
-
-    assert await rebuild(store, anew) == 3
-
-    assert (anew.connections, anew.documents) == (projections.connections, projections.documents)
-    entry = anew.catalogue["acme", "weather"]
-    assert (entry.generation, [v.digest for v in entry.versions]) == (1, [draft])
 
 
 @pytest.mark.usefixtures("version")
