@@ -12,6 +12,7 @@ DibopError                   everything below; has code, detail, errors, retryab
 ├── LocalError               nothing of the catalogue: the trouble is on this side of the bus
 │   ├── ContextError         no-context: no context file, or a damaged one
 │   ├── BusUnreachableError  bus-unreachable: NATS does not answer, or refuses this caller
+│   ├── ConsoleUnreachableError  console-unreachable: nobody answers at the console's address
 │   ├── NoServiceError       no-service: nobody serves the subject
 │   ├── ReplyTimeoutError    no-reply: the answer did not come in time
 │   ├── BrokenReplyError     broken-reply: the answer is not what the contract says
@@ -146,6 +147,17 @@ class BusUnreachableError(LocalError):
         "NATS cannot be reached",
         "The NATS server does not answer, or refuses this caller.",
         "Run 'dibop status'; start the stack with 'dibop up', or check nats_url in the context file.",
+        retryable=True,
+    )
+
+
+class ConsoleUnreachableError(LocalError):
+    local_code = "console-unreachable"
+    local_kind = ErrorKind(
+        503,
+        "The console cannot be reached",
+        "The console does not answer at the address that the context file names.",
+        "Run 'dibop status'; start the stack with 'dibop up', or check console_url in the context file.",
         retryable=True,
     )
 

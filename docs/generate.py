@@ -15,6 +15,8 @@ from pydantic_settings import BaseSettings
 from docs import asyncapi
 from docs import limits as incoming
 from docs.cases import BEHAVIOURS, marked_tests, without_test
+from services.console.api.application import openapi_document
+from services.console.settings import ConsoleSettings
 from services.executor.settings import ExecutorSettings
 from services.publisher.settings import PublisherSettings
 from services.registry.settings import RegistrySettings
@@ -59,6 +61,7 @@ def settings() -> str:
         "Registry": RegistrySettings,
         "Publisher": PublisherSettings,
         "Executor": ExecutorSettings,
+        "Console": ConsoleSettings,
     }
     for title, model in sections.items():
         prefix = model.model_config.get("env_prefix", "")
@@ -156,6 +159,10 @@ def limits() -> str:
     return page
 
 
+def openapi() -> str:
+    return json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n"
+
+
 def template_schema() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
@@ -167,6 +174,7 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "reference/events.md": events,
     "reference/nats-users.md": nats_users,
     "reference/limits.md": limits,
+    "reference/openapi.json": openapi,
     "reference/roles.md": roles,
     "reference/settings.md": settings,
     "reference/template.schema.json": template_schema,

@@ -13,6 +13,7 @@ from dibop.cli import (
     circuit,
     connection,
     connector,
+    console,
     draft,
     enterprise,
     events,
@@ -46,6 +47,7 @@ app.add_typer(draft.app, name="draft")
 app.add_typer(connection.app, name="connection")
 app.add_typer(circuit.app, name="circuit")
 execute.register(app)
+console.register(app)
 app.add_typer(events.app, name="events")
 app.add_typer(enterprise.app, name="enterprise")
 app.add_typer(audit.app, name="audit")

@@ -19,6 +19,8 @@ from typing import Any, Final
 from dibop.cli import output, runner
 from dibop.cli.progress import Lines, Pipe
 from dibop.client import Client
+from dibop.console import sign_in_link
+from dibop.context import Context
 from dibop.errors import DibopError, LocalStackError
 from dibop.local import demo as walk
 from dibop.local import parts
@@ -80,7 +82,8 @@ def up_detached(home: str | None, *, workers: int, demo: bool) -> None:
         child.terminate()
         child.wait()
         raise
-    _print_ready(where, time.monotonic() - began, demo=demo, detached=True)
+    link = asyncio.run(_sign_in_link(where))
+    _print_ready(where, time.monotonic() - began, link, demo=demo, detached=True)
 
 
 def stop_running(home: str | None) -> None:
@@ -117,7 +120,8 @@ async def _serve(home: Home, *, workers: int, demo: bool, pipe: Pipe | None) -> 
             await _unless(stopping, stack.start())
             if demo:
                 await _unless(stopping, _walk_through(home))
-            _print_ready(home, time.monotonic() - began, demo=demo, detached=False)
+            link = None if pipe is not None else await _sign_in_link(home)
+            _print_ready(home, time.monotonic() - began, link, demo=demo, detached=False)
             if pipe is not None:
                 pipe.ready()
             await stopping.wait()
@@ -180,7 +184,12 @@ def _follow(reading: int, home: Home) -> None:
     raise LocalStackError(f"The supervisor ended before the stack was ready. Look into {home.log_file('supervisor')}.")
 
 
-def _print_ready(home: Home, seconds: float, *, demo: bool, detached: bool) -> None:
+async def _sign_in_link(home: Home) -> str:
+    """An address to open; never for a log, since whoever opens it is signed in."""
+    return (await sign_in_link(Context.load(home.root))).url
+
+
+def _print_ready(home: Home, seconds: float, link: str | None, *, demo: bool, detached: bool) -> None:
     command, option = command_line(), f"--home {shlex.quote(_short(home.root))}"
     output.say(f"ready in {seconds:.1f} s")
     state = StackState.read(home)
@@ -189,6 +198,9 @@ def _print_ready(home: Home, seconds: float, *, demo: bool, detached: bool) -> N
             output.say(f"  {part.name:<24} {part.address}")
     output.say(f"  {'context':<24} {home.context_file}")
     output.say(f"  {'logs':<24} {home.logs}")
+    if link is not None:
+        output.say("open this in a browser; it signs you in, once and for ten minutes ('dibop console' makes another)")
+        output.say(f"  {link}")
     output.say("what to type next")
     if home.demo_marker.exists():
         output.say(f"  {command} exec openweathermap get_current_weather -p q=Paris {option}")
@@ -198,6 +210,7 @@ def _print_ready(home: Home, seconds: float, *, demo: bool, detached: bool) -> N
         output.say(f"  {command} connector apply {example} {option}")
     output.say(f"  {command} connector list {option}")
     output.say(f"  {command} events tail {option}")
+    output.say(f"  {command} console {option}")
     output.say(f"  {command} status {option}")
     output.say(f"  {command} down {option}" if detached else "  Ctrl-C stops everything")
 

@@ -98,6 +98,11 @@ class Home:
     def seal_key_file(self) -> Path:
         return self.keys / "sealing-key.json"
 
+    @property
+    def session_key_file(self) -> Path:
+        """What the console encrypts sessions with."""
+        return self.keys / "session.key"
+
     def token_file(self, name: str) -> Path:
         return self.keys / f"{name}.jwt"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import time
 from typing import Final
@@ -41,6 +42,8 @@ def ensure(home: Home) -> None:
         if not _is_current(path.read_text() if path.exists() else ""):
             token = issuer.issue(name, enterprise, roles, lifetime_seconds=_YEAR_SECONDS)
             write_private(path, token + "\n")
+    if not home.session_key_file.exists():
+        write_private(home.session_key_file, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
     if not home.demo_key_file.exists():
         write_private(home.demo_key_file, secrets.token_hex(16) + "\n")
 

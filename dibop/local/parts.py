@@ -47,6 +47,10 @@ def demo_url(assigned: Mapping[str, int]) -> str:
     return f"http://{HOST}:{assigned[ports.DEMO]}"
 
 
+def console_url(assigned: Mapping[str, int]) -> str:
+    return f"http://{HOST}:{assigned[ports.CONSOLE]}"
+
+
 def servers(home: Home, assigned: Mapping[str, int], authority: Authority) -> list[Part]:
     """NATS, which lets in the users of `authority` alone, and Redis."""
     nats_users.adopt_streams(home.nats / "jetstream", authority)
@@ -117,6 +121,28 @@ def executors(home: Home, assigned: Mapping[str, int], bus: Bus, workers: int) -
     ]
 
 
+def console(home: Home, assigned: Mapping[str, int]) -> Part:
+    """The HTTP API and the web pages."""
+    environment = {
+        **_shared(home, assigned, "console"),
+        "DIBOP_LISTEN_HOST": HOST,
+        "DIBOP_LISTEN_PORT": str(assigned[ports.CONSOLE]),
+        "DIBOP_PUBLIC_URL": console_url(assigned),
+        "DIBOP_REDIS_URL": redis_url(assigned),
+        "DIBOP_SESSION_KEY_FILE": str(home.session_key_file),
+        "DIBOP_SEAL_KEY_FILE": str(home.seal_key_file),
+    }
+    return Part(
+        "console",
+        [sys.executable, "-m", "services.console"],
+        home.log_file("console"),
+        _greets(assigned[ports.CONSOLE], b"GET /health/ready HTTP/1.0\r\n\r\n", b"HTTP/1.1 200"),
+        environment=environment,
+        address=console_url(assigned),
+        stop_seconds=_stop_seconds(),
+    )
+
+
 def database(home: Home, service: str) -> dict[str, str]:
     """The environment that tells a service where its data is."""
     return {"DIBOP_DATABASE_URL": home.database_url(service)}
@@ -139,8 +165,12 @@ def _service(name: str, home: Home, bus: Bus, environment: Mapping[str, str], pa
         _answers_ping(bus, f"dibop-{name}"),
         environment=environment,
         address=shown_url(environment["DIBOP_DATABASE_URL"]) if "DIBOP_DATABASE_URL" in environment else None,
-        stop_seconds=float(os.environ.get("DIBOP_DRAIN_SECONDS") or _DRAIN_SECONDS) + 5,
+        stop_seconds=_stop_seconds(),
     )
+
+
+def _stop_seconds() -> float:
+    return float(os.environ.get("DIBOP_DRAIN_SECONDS") or _DRAIN_SECONDS) + 5
 
 
 def _greets(port: int, say: bytes, expect: bytes) -> ReadyCheck:

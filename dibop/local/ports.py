@@ -14,7 +14,8 @@ HOST: Final = "127.0.0.1"
 NATS: Final = "nats"
 REDIS: Final = "redis"
 DEMO: Final = "demo-weather"
-PARTS: Final = (NATS, REDIS, DEMO)
+CONSOLE: Final = "console"
+PARTS: Final = (NATS, REDIS, DEMO, CONSOLE)
 
 
 def assign(home: Home, parts: Sequence[str] = PARTS) -> dict[str, int]:

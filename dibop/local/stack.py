@@ -54,7 +54,7 @@ class LocalStack:
         await self._start()
 
     async def stop(self) -> None:
-        """Drain and stop everything: executors, publisher, registry, demo, then Redis and NATS."""
+        """Drain and stop everything: the console, executors, publisher, registry, demo, then Redis and NATS."""
         self._ready = False
         if self._bus is not None:
             await self._bus.close()
@@ -73,7 +73,7 @@ class LocalStack:
             await _end_leftovers(self.home)
             keys.ensure(self.home)
             authority = nats_users.ensure(self.home)
-            self.ports = ports.assign(self.home, [ports.NATS, ports.REDIS, *([ports.DEMO] if parts.has_demo() else [])])
+            self.ports = ports.assign(self.home, _ports())
             self._write_state([])
             result.append(str(self.home.root))
         try:
@@ -97,6 +97,7 @@ class LocalStack:
             [parts.registry(self.home, self.ports, bus)],
             [parts.publisher(self.home, self.ports, bus)],
             parts.executors(self.home, self.ports, bus, self._workers),
+            [parts.console(self.home, self.ports)],
         ]
 
     def _write_context(self) -> None:
@@ -107,6 +108,7 @@ class LocalStack:
             enterprise=keys.ENTERPRISE,
             token_file=self.home.token_file(keys.ADMIN),
             seal_key_file=self.home.seal_key_file,
+            console_url=parts.console_url(self.ports),
         )
         write_private(self.home.context_file, context.dump())
 
@@ -129,6 +131,11 @@ class LocalStack:
         begin = time.monotonic()
         yield result
         self._report.step(name, " ".join(result), time.monotonic() - begin)
+
+
+def _ports() -> list[str]:
+    demo = [ports.DEMO] if parts.has_demo() else []
+    return [ports.NATS, ports.REDIS, *demo, ports.CONSOLE]
 
 
 async def bootstrap(bus: Bus) -> str:

@@ -20,7 +20,7 @@ from tests.support.stack import DIBOP, Stack
 
 pytestmark = pytest.mark.timeout(180)
 
-PARTS = {"nats", "redis", "demo-weather", "registry", "publisher", "executor-1", "executor-2"}
+PARTS = {"nats", "redis", "demo-weather", "registry", "publisher", "executor-1", "executor-2", "console"}
 REPOSITORY = Path(__file__).parents[2]
 
 

@@ -132,6 +132,13 @@ def _no_number(text: str) -> Any:
     raise ValueError(f"{text} is no number")
 
 
+def expires_at(token: str) -> float:
+    """When a token that was verified ends, in seconds since the epoch."""
+    payload = token.split(".")[1]
+    claims = _StrictDecoder().decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode())
+    return float(claims["exp"])
+
+
 def _bearer(authorization: str | None) -> str:
     if not authorization:
         raise DibopError("unauthenticated", "The request carries no Authorization header. Send 'Bearer <token>'.")

@@ -1,0 +1,1 @@
+"""The console: the HTTP API and the web pages, a thin client of the other services."""

@@ -1,0 +1,1 @@
+"""Who is at the other end, and what a browser is told to refuse."""

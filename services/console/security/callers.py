@@ -1,0 +1,88 @@
+"""Who is asking: by the token of the Authorization header, else by the session of the cookie."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Final
+
+from starlette.requests import HTTPConnection, Request
+
+from services.console.security.cookies import SessionCookie
+from services.console.security.origins import Origins
+from services.console.security.sessions import Session, Sessions
+from shared.contracts.errors import DibopError
+from shared.security.principals import Principal, TokenVerifier
+from shared.security.principals.tokens import expires_at
+
+_AUTHORIZATION: Final = "authorization"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A person or service with a verified token. `session` is None where the token came with the request itself."""
+
+    principal: Principal
+    token: str = field(repr=False)
+    expires_at: float
+    session: Session | None
+    request_id: str
+
+
+class Callers:
+    """Tells callers apart. Whatever the console does, it does with the caller's own token."""
+
+    def __init__(self, verifier: TokenVerifier, sessions: Sessions, cookie: SessionCookie, origins: Origins) -> None:
+        self._verifier = verifier
+        self._sessions = sessions
+        self._cookie = cookie
+        self._origins = origins
+
+    async def caller(self, request: Request) -> Caller:
+        """Whose request this is; `unauthenticated` for nobody's, `forbidden` for another site's."""
+        if _AUTHORIZATION in request.headers:
+            return await self.by_token(request.headers[_AUTHORIZATION], request_id_of(request))
+        session_id = self._cookie.read(request)
+        session = None if session_id is None else await self._sessions.find(session_id)
+        if session is None:
+            raise DibopError(
+                "unauthenticated",
+                "The session has ended. Sign in again; nothing was changed."
+                if session_id
+                else "Nobody is signed in. Sign in, or send a token: 'Authorization: Bearer <token>'.",
+            )
+        self._origins.check(request.method, request.headers, by_cookie=True)
+        try:
+            found = await self.by_token(f"Bearer {session.token}", request_id_of(request))
+        except DibopError as error:
+            if error.code != "unauthenticated":
+                raise
+            await self._sessions.end(session.id)
+            raise DibopError(
+                "unauthenticated",
+                "The token of this session is not taken any more. Sign in again; nothing was changed.",
+            ) from error
+        return Caller(found.principal, found.token, session.ends_at, session, found.request_id)
+
+    async def signed_in(self, request: Request) -> Caller | None:
+        """For pages: who is signed in, None where nobody is."""
+        try:
+            return await self.caller(request)
+        except DibopError as error:
+            if error.code == "unauthenticated":
+                return None
+            raise
+
+    async def by_token(self, authorization: str, request_id: str) -> Caller:
+        """Whoever has this token."""
+        principal = await self._verifier.verified(authorization)
+        token = authorization.partition(" ")[2].strip()
+        return Caller(principal, token, expires_at(token), None, request_id)
+
+    def seconds_left(self, caller: Caller) -> float:
+        return caller.expires_at - time.time()
+
+
+def request_id_of(request: HTTPConnection) -> str:
+    """The request's id, which the middleware has chosen."""
+    return str(request.state.request_id)
