@@ -37,8 +37,8 @@ def taken() -> Iterator[int]:
 def test_ports_are_kept_for_the_next_start(home: Home) -> None:
     first = ports.assign(home)
 
-    assert set(first) == {"nats", "redis", "demo-weather"}
-    assert len(set(first.values())) == 3
+    assert set(first) == {"nats", "redis", "demo-weather", "console"}
+    assert len(set(first.values())) == 4
     assert ports.assign(home) == first
 
 
@@ -60,7 +60,7 @@ def test_the_demo_keeps_its_port_once_it_is_published(home: Home, taken: int) ->
 def test_a_damaged_memory_of_ports_is_no_memory(home: Home, text: str) -> None:
     home.ports_file.write_text(text)
 
-    assert len(ports.assign(home)) == 3
+    assert len(ports.assign(home)) == 4
 
 
 def test_one_stack_has_a_home_and_the_next_is_told_whose_it_is(home: Home) -> None:
