@@ -29,6 +29,7 @@ from services.executor.oauth.assembly import OAuth
 from services.executor.oauth.older_keys import OlderTokens
 from services.executor.parts import ResponseParts
 from services.executor.plans import Plans
+from services.executor.probing import Prober
 from services.executor.registry import RegistryClient
 from services.executor.resealing import Resealer
 from services.executor.resilience.assembly import Resilience
@@ -126,7 +127,7 @@ class Executor:
             self.nc, ports, self._callers, max_in_flight=settings.max_in_flight, queue_size=settings.queue_size
         )
         await self._intake.start()
-        controls = self._controls(ports.resolver, self._resilience, self._audit)
+        controls = self._controls(ports, self._resilience, self._audit)
         self._control = Control(self.nc, self._callers, controls)
         await self._control.start()
         if self._on_loaded is not None:
@@ -211,12 +212,28 @@ class Executor:
             suspended=self._enterprises.suspended,
         )
 
-    def _controls(self, resolver: Resolver, resilience: Resilience, audit: AuditTrail) -> Controls:
-        if self._oauth is None:
-            raise RuntimeError("the executor has no OAuth2 yet")
+    def _controls(self, ports: Ports, resilience: Resilience, audit: AuditTrail) -> Controls:
+        if self._oauth is None or self._transport is None:
+            raise RuntimeError("the executor has no OAuth2 or no transport yet")
         registry = RegistryClient(self.nc, self._settings.service_token_file)
+        prober = Prober(
+            self._transport,
+            guard=resilience.guard,
+            bulkhead=resilience.bulkhead,
+            tokens=ports.tokens,
+            desk=resilience.desk,
+            schemas=ports.schemas,
+            outer=resilience.outer_rates,
+            max_bytes=self._settings.max_response_bytes,
+        )
         return Controls(
-            resolver, resilience.desk, audit, self._oauth.exchanger, registry, self._keys(resilience, registry)
+            ports.resolver,
+            resilience.desk,
+            audit,
+            self._oauth.exchanger,
+            registry,
+            prober,
+            self._keys(resilience, registry),
         )
 
     def _keys(self, resilience: Resilience, registry: RegistryClient) -> Keys | None:

@@ -132,6 +132,15 @@ class Resolver:
         """The target of a draft's tests."""
         return self._vault.test_target(await self._draft(connector, digest), owner, owner, credentials)
 
+    async def draft_plan(
+        self, owner: str, connector: str, digest: str, credentials: SealedCredentials | None
+    ) -> tuple[ConnectorPlan, Target, Scope]:
+        """A draft's document, where its tests go, and what they count against."""
+        plan = await self._draft(connector, digest)
+        session = credentials.id if credentials is not None else None
+        scope = Scope(owner, owner, plan.slug, session, draft=True)
+        return plan, self._vault.test_target(plan, owner, owner, credentials), scope
+
     async def resolve_draft(self, subject: str, draft: DraftExecutionRequest) -> Route:
         """The route of a draft's test, from the document and the credentials that the request carries."""
         ask = read_ask((subject, None, None))

@@ -13,6 +13,8 @@ import msgspec
 HealthState = Literal["unchecked", "healthy", "degraded", "auth_error"]
 """`unchecked` is a connection without an entry; `degraded` one with a circuit that is not closed; with `auth_error` the
 token endpoint refuses it."""
+PingOutcome = Literal["online", "offline", "timeout", "auth_error"]
+"""What a ping of a connection, or a probe of a draft, ends in."""
 VersionState = Literal["published", "deprecated", "unpublished", "retired"]
 
 

@@ -7,6 +7,7 @@ import msgspec
 from services.executor.audit import AuditTrail
 from services.executor.fleet import FleetKeys
 from services.executor.oauth.exchange import Exchanger
+from services.executor.probing import Prober
 from services.executor.registry import RegistryClient
 from services.executor.resealing import Resealer
 from services.executor.resilience.circuits import CircuitDesk
@@ -42,4 +43,5 @@ class Controls(msgspec.Struct, frozen=True):
     audit: AuditTrail
     exchanger: Exchanger
     registry: RegistryClient
+    prober: Prober
     keys: Keys | None = None

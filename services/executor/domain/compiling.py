@@ -17,6 +17,7 @@ from services.executor.domain.plan import (
     ConnectorPlan,
     CredentialPlan,
     ExpiredPlan,
+    HealthCheck,
     OAuthPlan,
     OperationPlan,
     ParameterPlan,
@@ -70,6 +71,10 @@ def compile_plan(template: Template) -> ConnectorPlan:
             for name, field in template.credential_fields().items()
         ),
         operations={operation.name: operation for operation in operations},
+        resilience=resilience,
+        health_check=next(
+            (HealthCheck(each.operation, each.sample or {}) for each in template.operations if each.health_check), None
+        ),
     )
 
 

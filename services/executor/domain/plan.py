@@ -118,6 +118,13 @@ class OperationPlan(msgspec.Struct, frozen=True, gc=False):
     sensitive: tuple[str, ...] = ()
 
 
+class HealthCheck(msgspec.Struct, frozen=True, gc=False):
+    """The operation that tells whether a connection works, and the values it is asked with."""
+
+    operation: str
+    sample: dict[str, Any]
+
+
 class ConnectorPlan(msgspec.Struct, frozen=True, gc=False):
     """One version of a connector. `base_url` may carry `{field}` placeholders."""
 
@@ -126,3 +133,5 @@ class ConnectorPlan(msgspec.Struct, frozen=True, gc=False):
     auth: AuthPlan
     credential_fields: tuple[CredentialPlan, ...]
     operations: dict[str, OperationPlan]
+    resilience: ResiliencePlan
+    health_check: HealthCheck | None = None

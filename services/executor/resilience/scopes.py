@@ -111,6 +111,21 @@ def hold_of(target: Scope, operation: OperationPlan, outer: OuterRates) -> Hold:
     )
 
 
+def probe_hold(target: Scope, resilience: ResiliencePlan, outer: OuterRates) -> Hold:
+    """What a probe of `target` is held to: the rate limits of its operations, and no circuit."""
+    connection, stacked, rate = _key(target, _suffix(target)), outer.stacked(target), resilience.rate_limit_per_minute
+    return Hold(
+        target=target,
+        circuit="",
+        scope=_key(target, f"{_suffix(target)}:probe"),
+        limits=Limits(0, 0, round(resilience.circuit_breaker_recovery_seconds * 1000)),
+        outer=((connection, rate), *stacked) if rate else stacked,
+        connection=connection,
+        slots=connection.prefix,
+        part="the ping",
+    )
+
+
 def token_hold(target: Scope, resilience: ResiliencePlan) -> Hold:
     """What requests to the token endpoint of `target` are held to: apart from its operations, and from its health."""
     scope = _key(target, f"{_suffix(target)}:oauth")

@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from pathlib import Path
 from typing import Final, TypeVar
 
-from services.executor.transport.attempt import Attempt, Origin
+from services.executor.transport.attempt import Attempt, Origin, Watch
 from services.executor.transport.client_certificate import ClientCertificate
 from services.executor.transport.connection import Connection
 from services.executor.transport.egress import EgressDenied, EgressPolicy
@@ -69,7 +69,9 @@ class AiohttpTransport:
         timeout: float,  # noqa: ASYNC109 - the phase it ran out in is part of the answer
         max_bytes: int,
         before_send: BeforeSend | None = None,
+        watch: Watch | None = None,
     ) -> HttpResponse:
+        """As `Transport.send`. With `watch` it goes over a new connection, whose opening `watch` hears of."""
         try:
             text, target = split_url(request.url)
             certificate = request.certificate
@@ -80,11 +82,11 @@ class AiohttpTransport:
             raise TransportError("request", str(error), sent=False) from None
         except EgressDenied as error:
             raise TransportError("egress", str(error), sent=False) from None
-        attempt = Attempt(origin, timeout, self._loop.time())
+        attempt = Attempt(origin, timeout, self._loop.time(), watch)
         if timeout <= 0:
             raise attempt.timed_out()
         pool = self._pool
-        connection = pool.take_kept(origin)
+        connection = pool.take_kept(origin) if watch is None else None
         if connection is None:
             connection = await _in_time(pool.take(attempt), attempt)
         if before_send is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from aiohttp.http_exceptions import HttpProcessingError
 
@@ -21,6 +22,11 @@ _TIMED_OUT: Final[dict[Phase, str]] = {
     "sending": f"It did not take the whole request. {_REPEAT}",
     "receiving": f"Its answer was not complete. {_REPEAT}",
 }
+
+
+Milestone = Literal["opening", "resolved", "connected", "encrypted"]
+"""How far the opening of a connection has come."""
+Watch = Callable[[Milestone], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,12 +52,12 @@ class Attempt:
     """One request on its way. `phase` is what it is waiting for.
 
     It is given `seconds`, which are over at `deadline` of the event loop's clock. `opened` says that its connection
-    was opened for it.
+    was opened for it, which `watch` hears of as it goes on.
     """
 
-    __slots__ = ("deadline", "opened", "origin", "phase", "seconds", "sent", "status")
+    __slots__ = ("deadline", "opened", "origin", "phase", "seconds", "sent", "status", "watch")
 
-    def __init__(self, origin: Origin, seconds: float, now: float) -> None:
+    def __init__(self, origin: Origin, seconds: float, now: float, watch: Watch | None = None) -> None:
         self.origin = origin
         self.seconds = seconds
         self.deadline = now + seconds
@@ -59,6 +65,11 @@ class Attempt:
         self.opened = False
         self.sent = False
         self.status: int | None = None
+        self.watch = watch
+
+    def passed(self, milestone: Milestone) -> None:
+        if self.watch is not None:
+            self.watch(milestone)
 
     def error(self, phase: Phase, detail: str) -> TransportError:
         return TransportError(phase, detail, sent=self.sent, status=self.status)

@@ -41,14 +41,18 @@ class Opener:
         """Open a connection for `attempt`, whose phase follows. Raises TransportError."""
         origin = attempt.origin
         attempt.phase = "connect"
+        attempt.passed("opening")
         context = await self._tls_of(attempt) if origin.encrypted else None
         sock = await self._reach(attempt)
+        attempt.passed("connected")
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 make, sock=sock, ssl=context, server_hostname=origin.host if context is not None else None
             )
         except OSError as error:
             raise attempt.unreachable(error) from error
+        if context is not None:
+            attempt.passed("encrypted")
         attempt.opened = True
         return connection
 
@@ -70,9 +74,11 @@ class Opener:
         try:
             addresses = await self._resolver.resolve(attempt.origin.host, attempt.origin.port)
         except EgressDenied as error:
+            attempt.passed("resolved")
             raise attempt.error("egress", str(error)) from None
         except OSError as error:
             raise attempt.without_address() from error
+        attempt.passed("resolved")
         attempt.phase = "connect"
         return addresses
 

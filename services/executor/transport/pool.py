@@ -41,11 +41,15 @@ class Pool:
         return connection
 
     async def take(self, attempt: Attempt) -> Connection:
-        """Take a connection, in turn; `attempt.phase` says what is being waited for. Raises TransportError."""
+        """Take a connection, in turn; a new one for an attempt whose opening is watched.
+
+        `attempt.phase` says what is being waited for. Raises TransportError.
+        """
         attempt.phase = "pool"
         await self._slots.take()
         try:
-            return self._fresh(attempt.origin) or await self._open_one(attempt)
+            fresh = self._fresh(attempt.origin) if attempt.watch is None else None
+            return fresh or await self._open_one(attempt)
         except BaseException:
             self._slots.give_back()
             raise

@@ -113,6 +113,7 @@ from shared.contracts.commands.moves import (
     UnpublishConnector,
 )
 from shared.contracts.commands.oauth import CodeExchanged, ExchangeCode, ExchangeTestCode, TestCodeExchanged
+from shared.contracts.commands.probing import PingConnection, Probed, ProbeDraft, ProbeStep, ProbeStepName
 from shared.contracts.commands.projections import (
     CheckProjection,
     Drift,
@@ -255,8 +256,13 @@ __all__ = [
     "Moved",
     "NoteKeyRotation",
     "PatchDraft",
+    "PingConnection",
     "PlanTest",
     "PlannedOperation",
+    "ProbeDraft",
+    "ProbeStep",
+    "ProbeStepName",
+    "Probed",
     "ProjectionDifference",
     "ProjectionPage",
     "ProjectionPart",

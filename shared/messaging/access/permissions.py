@@ -170,7 +170,7 @@ PUBLISHER: Final = _service(
     "the publisher",
     publish=[
         _events("connector"),
-        Grant("test drafts on the executors", ("draft.v1.>",)),
+        Grant("test drafts on the executors", ("draft.v1.>", "executor.v1.*.draft.probe")),
         Grant("command the registry", ("registry.v1.>",)),
         _write_bucket(CATALOGUE_BUCKET),
         _watch_bucket(ENTERPRISES_BUCKET),

@@ -29,6 +29,7 @@ class Action(StrEnum):
 
     EDIT_DRAFT = "edit drafts"
     TEST_DRAFT = "test drafts"
+    PROBE_DRAFT = "probe drafts"
     PUBLISH = "publish and withdraw versions"
     REVIEW = "decide reviews"
     FOLLOW_REVIEWS = "read and comment reviews"
@@ -67,6 +68,7 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.MEND_PROJECTIONS: frozenset({Role.PLATFORM_ADMIN}),
     Action.ADD_VERSION: frozenset({Role.PUBLISHER}),
     Action.SET_VERSION_STATE: frozenset({Role.PUBLISHER}),
+    Action.PROBE_DRAFT: frozenset({Role.PUBLISHER}),
     Action.STORE_TOKEN: frozenset({Role.EXECUTOR}),
     Action.RESEAL: frozenset({Role.EXECUTOR}),
     Action.FETCH_TEST_CREDENTIALS: frozenset({Role.PUBLISHER}),

@@ -162,6 +162,10 @@ EXECUTOR: Final[Mapping[str, Bodies]] = {
         {"connector": t.slug, "connection": t.connection, "operation": t.operation},
     ],
     "circuit.reset": lambda t: [{"connector": t.slug}, {"connector": t.slug, "connection": t.connection}],
+    "draft.probe": lambda t: [
+        {"owner": t.owner, "slug": t.slug, "digest": t.digest},
+        {"owner": "platform", "slug": t.slug, "digest": t.digest},
+    ],
     "keys.show": lambda _: [{}],
     "keys.reseal": lambda t: [{"kid": t.kid}],
     "oauth.exchange": lambda t: [
