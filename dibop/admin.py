@@ -17,6 +17,7 @@ _RUN_SECONDS: Final = 600.0
 """A test run executes operations one after the other; each is bounded by its own timeout."""
 _PUBLISH_SECONDS: Final = 60.0
 _EXCHANGE_SECONDS: Final = 60.0
+_PING_SECONDS: Final = 60.0
 _PAGE: Final = 1000
 _REVIEWS_PAGE: Final = 200
 
@@ -202,6 +203,12 @@ class Executors:
             "executor", self.enterprise, "oauth", "exchange-test", command, c.TestCodeExchanged,
             timeout=_EXCHANGE_SECONDS,
         )  # fmt: skip
+
+    async def ping(self, command: c.PingConnection) -> c.Probed:
+        """Ask a connection's external system whether it is there and takes the credentials."""
+        return await self._client.command(
+            "executor", self.enterprise, "connection", "ping", command, c.Probed, timeout=_PING_SECONDS
+        )
 
     async def keys(self) -> c.KeysShown:
         """The sealing keys of every worker; for `platform` alone."""

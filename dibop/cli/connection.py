@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dibop.cli import authorize, options, output, runner
+from dibop.cli import authorize, options, output, ping, runner
 
 if TYPE_CHECKING:
     from dibop.client import Client
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Connect your enterprise to connectors.", no_args_is_help=True)
 app.command()(authorize.authorize)
+app.command()(ping.ping)
 
 Slug = Annotated[str, typer.Argument(help="The connector's slug.", metavar="SLUG")]
 Name = Annotated[str, typer.Option("--name", help="The connection's name within the connector.")]
@@ -69,8 +70,8 @@ def list_(
 ) -> None:
     """List your enterprise's connections and how they do. Of secrets at most the last four characters are shown.
 
-    A connection is degraded while a circuit of it is not closed, auth_error while its token endpoint refuses it, and
-    unchecked until something was sent through it.
+    A connection is degraded while a circuit of it is not closed, auth_error while its credentials are turned down,
+    offline after a ping without a good answer, and unchecked until something was sent through it.
 
     Example: `dibop connection list openweathermap`
     """

@@ -130,8 +130,10 @@ def describe(entry: Mapping[str, Any]) -> str:
 
 _DESCRIBED = frozenset({"path", "name", "item", "problem", "reason", "mend", "allowed", "both"})
 _STYLES: Mapping[str, str] = {
-    **dict.fromkeys(("running", "published", "pass", "ok", "healthy", "closed"), "green"),
-    **dict.fromkeys(("dead", "fail", "problem", "error", "retired", "open", "suspended"), "red"),
+    **dict.fromkeys(("running", "published", "pass", "ok", "healthy", "closed", "online"), "green"),
+    **dict.fromkeys(
+        ("dead", "fail", "problem", "error", "retired", "open", "suspended", "offline", "timeout", "auth_error"), "red"
+    ),
     **dict.fromkeys(("draft", "skip", "starting", "restarting", "warning", "deprecated", "half-open"), "yellow"),
 }
 

@@ -187,6 +187,8 @@ class Executor:
         def connection_changed(key: str, entry: ConnectionEntry | None) -> None:
             resolver.forget_connection(key)
             resilience.leftovers.connection_changed(key, entry)
+            if entry is not None:
+                resilience.health.has_credentials(entry)
 
         catalogue = KvMirror(nc, CATALOGUE_BUCKET, _decoder(CatalogueEntry), on_change=connector_changed)
         connections = KvMirror(nc, CONNECTIONS_BUCKET, _decoder(ConnectionEntry), on_change=connection_changed)
@@ -233,6 +235,7 @@ class Executor:
             self._oauth.exchanger,
             registry,
             prober,
+            resilience.health,
             self._keys(resilience, registry),
         )
 

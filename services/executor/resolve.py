@@ -123,10 +123,15 @@ class Resolver:
 
     async def connected(self, ask: Ask) -> Target:
         """The target of a connection's requests, as the buckets have it now; not for the path of executions."""
+        return (await self.connected_plan(ask))[2]
+
+    async def connected_plan(self, ask: Ask) -> tuple[Choice, ConnectorPlan, Target, Scope]:
+        """The same with what it follows from."""
         check_headers(ask)
         choice = self._choose(ask, await self._found(ask, _read))
         plan = await self._plans.get(choice.version.digest)
-        return self._vault.target_of(plan, choice.version.digest, ask.enterprise, choice.connection)
+        target = self._vault.target_of(plan, choice.version.digest, ask.enterprise, choice.connection)
+        return choice, plan, target, _scope(ask, choice)
 
     async def drafted(self, owner: str, connector: str, digest: str, credentials: SealedCredentials | None) -> Target:
         """The target of a draft's tests."""

@@ -10,9 +10,10 @@ from typing import Literal
 
 import msgspec
 
-HealthState = Literal["unchecked", "healthy", "degraded", "auth_error"]
-"""`unchecked` is a connection without an entry; `degraded` one with a circuit that is not closed; with `auth_error` the
-token endpoint refuses it."""
+HealthState = Literal["unchecked", "healthy", "degraded", "offline", "auth_error"]
+"""`unchecked` is a connection without an entry; `degraded` one with a circuit that is not closed; `offline`: the
+last ping found nobody, or waited too long; with `auth_error` the token endpoint refuses it, or the last ping was turned
+down."""
 PingOutcome = Literal["online", "offline", "timeout", "auth_error"]
 """What a ping of a connection, or a probe of a draft, ends in."""
 VersionState = Literal["published", "deprecated", "unpublished", "retired"]
@@ -93,12 +94,26 @@ class AuthHealth(msgspec.Struct, frozen=True):
     cause: str = ""
 
 
+class PingHealth(msgspec.Struct, frozen=True):
+    """What the last ping found, at `at`, with which of the connection's credentials; `cause` is why it failed.
+
+    `epoch` is in microseconds of the pinger's clock.
+    """
+
+    outcome: PingOutcome
+    at: str
+    credentials: int
+    epoch: int
+    cause: str = ""
+
+
 class ConnectionHealth(msgspec.Struct, frozen=True):
     """KV `health`, key `<enterprise>.<connection id>`.
 
     `circuits` are by the name of the operation that has a circuit of its own, and `""` for the connection's. `auth` is
-    there once a token endpoint has refused the connection. `epoch` (microseconds of the shared state's clock, or the
-    finder's for `auth`) is the last change's; `since` is when `state` was entered.
+    there once a token endpoint has refused the connection, `ping` once it was pinged. `epoch` (microseconds of the
+    shared state's clock, or the finder's for `auth` and `ping`) is the last change's; `since` is when `state` was
+    entered.
     """
 
     connection: str
@@ -110,3 +125,4 @@ class ConnectionHealth(msgspec.Struct, frozen=True):
     since: str
     circuits: dict[str, CircuitHealth] = msgspec.field(default_factory=dict)
     auth: AuthHealth | None = None
+    ping: PingHealth | None = None

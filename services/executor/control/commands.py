@@ -8,11 +8,12 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
-from services.executor.control import circuit, draft, keys, oauth
+from services.executor.control import circuit, connection, draft, keys, oauth
 from services.executor.control.ports import Caller, Controls
 from shared.contracts.commands import (
     ExchangeCode,
     ExchangeTestCode,
+    PingConnection,
     ProbeDraft,
     ResealKeys,
     ResetCircuits,
@@ -39,6 +40,7 @@ def _command(model: type[C], handle: Callable[[Caller, C, Controls], Awaitable[B
 COMMANDS: Final[Mapping[str, Command]] = {
     "circuit.show": _command(ShowCircuits, circuit.show),
     "circuit.reset": _command(ResetCircuits, circuit.reset),
+    "connection.ping": _command(PingConnection, connection.ping),
     "draft.probe": _command(ProbeDraft, draft.probe),
     "keys.show": _command(ShowKeys, keys.show),
     "keys.reseal": _command(ResealKeys, keys.reseal),

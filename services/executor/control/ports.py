@@ -11,6 +11,7 @@ from services.executor.probing import Prober
 from services.executor.registry import RegistryClient
 from services.executor.resealing import Resealer
 from services.executor.resilience.circuits import CircuitDesk
+from services.executor.resilience.health import HealthRecorder
 from services.executor.resolve import Resolver
 from shared.security.principals import Principal
 
@@ -44,4 +45,5 @@ class Controls(msgspec.Struct, frozen=True):
     exchanger: Exchanger
     registry: RegistryClient
     prober: Prober
+    health: HealthRecorder
     keys: Keys | None = None

@@ -15,5 +15,6 @@ base URL, with the credentials. `steps` says what each outcome means.
 """
 
 from services.executor.probing.prober import Probe, Prober
+from services.executor.probing.steps import cause_of
 
-__all__ = ["Probe", "Prober"]
+__all__ = ["Probe", "Prober", "cause_of"]

@@ -16,19 +16,22 @@ from nats.js.errors import BadRequestError, KeyNotFoundError, KeyWrongLastSequen
 from nats.js.kv import KeyValue
 from tenacity import AsyncRetrying, retry_if_exception_type, wait_exponential_jitter
 
-from services.executor.domain.health import AuthFinding, Finding, after, health_changed
+from services.executor.domain.health import AnyFinding, AuthFinding, Finding, PingFinding, after, health_changed
 from services.executor.domain.scope import Scope
 from services.executor.resilience.scopes import Hold
 from services.executor.resilience.types import Change
 from shared.contracts.clock import utc_now
 from shared.contracts.events import Event
-from shared.contracts.projections import ConnectionHealth
+from shared.contracts.projections import ConnectionEntry, ConnectionHealth, PingHealth, PingOutcome
 from shared.contracts.subjects import HEALTH_BUCKET, health_key
 from shared.contracts.unreadable import UNREADABLE
 from shared.messaging.events import publish_event
 from shared.tasks import end
 
 _MAX_FINDINGS: Final = 10_000
+_AWAY: Final = frozenset({"offline", "timeout"})
+_PING: Final = ":ping"
+"""No operation's name."""
 _PASSING: Final = (NatsError, OSError, TimeoutError)
 _WRONG_SEQUENCE: Final = frozenset({10071, 10164})
 """Codes of JetStream for a write that expects another revision; nats-py names them for updates alone."""
@@ -60,7 +63,7 @@ class HealthRecorder:
         self._known = known
         self._entries = entries
         self._tell = tell
-        self._findings: deque[Finding | AuthFinding] = deque(maxlen=_MAX_FINDINGS)
+        self._findings: deque[AnyFinding] = deque(maxlen=_MAX_FINDINGS)
         self._there = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -75,12 +78,18 @@ class HealthRecorder:
         """Write what is still to be written, within `seconds`."""
         if self._writer is None:
             return
+        if not await self.written(seconds):
+            _log.warning("Findings about health are lost", count=len(self._findings))
+        await end(self._writer)
+
+    async def written(self, seconds: float) -> bool:
+        """Wait until nothing is left to be written; False where that takes longer."""
         try:
             async with asyncio.timeout(seconds):
                 await self._empty.wait()
         except TimeoutError:
-            _log.warning("Findings about health are lost", count=len(self._findings))
-        await end(self._writer)
+            return False
+        return True
 
     def changed(self, hold: Hold, change: Change) -> None:
         """A circuit has opened or closed."""
@@ -98,7 +107,9 @@ class HealthRecorder:
         if not key or not epoch:
             return
         entry = self._known.get(key)
-        if entry is None:
+        if entry is not None and entry.ping is not None and entry.ping.outcome in _AWAY:
+            self._answered(hold.target, entry.ping)
+        if entry is None or not (entry.circuits or entry.auth):
             if self._is_noted(key, hold.circuit, 0):
                 return
         else:
@@ -119,6 +130,27 @@ class HealthRecorder:
         circuit = entry.circuits.get(hold.circuit) if entry is not None else None
         if (circuit is None or circuit.epoch < epoch) and not self._is_noted(key, hold.circuit, epoch):
             self._add(Finding(hold.target, hold.circuit, True, epoch, cause))
+
+    def pinged(self, scope: Scope, outcome: PingOutcome, credentials: int, cause: str) -> None:
+        """A ping has ended."""
+        if scope.connection is not None and not scope.draft:
+            self._add(PingFinding(scope, outcome, credentials, _now_us(), cause))
+
+    def has_credentials(self, entry: ConnectionEntry) -> None:
+        """A connection has these credentials now: what a ping found of older ones holds no longer.
+
+        Every worker sees it, and finds the same.
+        """
+        known = self._known.get(health_key(entry.enterprise, entry.id))
+        ping = known.ping if known is not None else None
+        if ping is not None and ping.outcome == "auth_error" and ping.credentials < entry.credentials:
+            scope = Scope(entry.enterprise, entry.owner, entry.connector, entry.id, name=entry.name)
+            self._add(PingFinding(scope, None, entry.credentials, ping.epoch + 1))
+
+    def _answered(self, scope: Scope, ping: PingHealth) -> None:
+        """The external system of which a ping had no answer has given one."""
+        if not self._is_noted(health_key(scope.enterprise, scope.connection or ""), _PING, ping.epoch):
+            self._add(PingFinding(scope, None, ping.credentials, ping.epoch + 1))
 
     def refused(self, scope: Scope, credentials: int, cause: str) -> None:
         """The token endpoint has refused a connection; `credentials` is the entry's count of them."""
@@ -145,7 +177,7 @@ class HealthRecorder:
         self._noted.add(noted)
         return False
 
-    def _add(self, finding: Finding | AuthFinding) -> None:
+    def _add(self, finding: AnyFinding) -> None:
         self._findings.append(finding)
         self._empty.clear()
         self._there.set()
@@ -162,7 +194,7 @@ class HealthRecorder:
             self._there.clear()
             await self._there.wait()
 
-    async def _record_surely(self, finding: Finding | AuthFinding) -> None:
+    async def _record_surely(self, finding: AnyFinding) -> None:
         try:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type(_PASSING), wait=wait_exponential_jitter(multiplier=0.05, max=2.0)
@@ -172,7 +204,7 @@ class HealthRecorder:
         except Exception:  # noqa: BLE001 - one finding that cannot be written must not stop the others
             _log.exception("A finding about health cannot be written", connection=finding.scope.connection)
 
-    async def _record(self, finding: Finding | AuthFinding) -> None:
+    async def _record(self, finding: AnyFinding) -> None:
         """Tell the event, then write: what a crash leaves undone is found again and told with the same id."""
         key = health_key(finding.scope.enterprise, finding.scope.connection or "")
         while True:

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from shared.contracts.commands import ConnectionHealthModel, GivenCredentials
+from shared.contracts.commands import ConnectionHealthModel, GivenCredentials, PingModel
 from shared.contracts.errors import DibopError
 from shared.contracts.names import did_you_mean
 from shared.contracts.projections import ConnectionHealth
@@ -20,19 +20,26 @@ _SHORTEST_WITH_TAIL: Final = 12
 
 
 def shown_health(found: ConnectionHealth | None) -> ConnectionHealthModel:
-    """Health as people see it; `cause` names the first open circuit's operation where it has one of its own.
-
-    A refusal of the token endpoint comes before any circuit.
-    """
+    """Health as people see it, with what has led to its state."""
     if found is None:
         return ConnectionHealthModel()
-    if found.auth is not None and found.auth.refused:
-        return ConnectionHealthModel(state=found.state, since=found.since, cause=found.auth.cause)
-    open_ones = sorted((name, circuit.cause) for name, circuit in found.circuits.items() if circuit.open)
-    name, cause = open_ones[0] if open_ones else ("", "")
+    ping = found.ping
     return ConnectionHealthModel(
-        state=found.state, since=found.since, cause=f"{name}: {cause}" if name and cause else cause or name
+        state=found.state,
+        since=found.since,
+        cause=_cause(found),
+        ping=None if ping is None else PingModel(outcome=ping.outcome, at=ping.at, cause=ping.cause),
     )
+
+
+def _cause(found: ConnectionHealth) -> str:
+    """A refusal of the token endpoint comes before any circuit; the operation is named that has one of its own."""
+    if found.auth is not None and found.auth.refused:
+        return found.auth.cause
+    if found.state == "degraded":
+        name, cause = min((name, circuit.cause) for name, circuit in found.circuits.items() if circuit.open)
+        return f"{name}: {cause}" if name and cause else cause or name
+    return found.ping.cause if found.ping is not None else ""
 
 
 def check_fields(template: Template, command: GivenCredentials) -> None:

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from shared.contracts.commands.base import Cursor, Message, Slug, Token
 from shared.contracts.limits import MAX_CREDENTIAL_CHARACTERS, MAX_FIELDS, MAX_SEALED_CHARACTERS
-from shared.contracts.projections import HealthState
+from shared.contracts.projections import HealthState, PingOutcome
 
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$")]
 KeyId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -38,15 +38,24 @@ class CreateConnection(GivenCredentials):
     version_policy: str = Field("^1", pattern=r"^(\^\d{1,6}|\d{1,6}\.\d{1,6}\.\d{1,6})$")
 
 
-class ConnectionHealthModel(Message):
-    """How a connection does, as the executors find it. `cause` is what opened a circuit of it, if one is open.
+class PingModel(Message):
+    """What the last ping has found, and why it failed."""
 
-    `since` is None for a connection that nothing was sent through yet.
+    outcome: PingOutcome
+    at: str
+    cause: str = ""
+
+
+class ConnectionHealthModel(Message):
+    """How a connection does, as the executors find it. `cause` is what has led to a state that is not well.
+
+    `since` is None for a connection that nothing was sent through yet, `ping` for one that nobody has pinged.
     """
 
     state: HealthState = "unchecked"
     since: str | None = None
     cause: str = ""
+    ping: PingModel | None = None
 
 
 class RotateConnection(GivenCredentials):

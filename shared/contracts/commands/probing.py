@@ -29,10 +29,13 @@ class ProbeDraft(Message):
 
 
 class PingConnection(Message):
-    """`connection.ping`: probe a connection with its own credentials. What comes of it is written into its health."""
+    """`connection.ping`: probe a connection with its own credentials. What comes of it is written into its health.
+
+    Without `connection` it is the default one, or the calls without a connection where there is none.
+    """
 
     connector: Slug
-    connection: Token = "default"
+    connection: Token | None = None
 
 
 class ProbeStep(Message):

@@ -162,6 +162,7 @@ EXECUTOR: Final[Mapping[str, Bodies]] = {
         {"connector": t.slug, "connection": t.connection, "operation": t.operation},
     ],
     "circuit.reset": lambda t: [{"connector": t.slug}, {"connector": t.slug, "connection": t.connection}],
+    "connection.ping": lambda t: [{"connector": t.slug}, {"connector": t.slug, "connection": t.connection}],
     "draft.probe": lambda t: [
         {"owner": t.owner, "slug": t.slug, "digest": t.digest},
         {"owner": "platform", "slug": t.slug, "digest": t.digest},
