@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.servers import httpbin_server
+from tests.support.servers import fault_server, httpbin_server
 from tests.support.stack import Stack
 
 
@@ -21,21 +18,10 @@ def httpbin_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def fault_url() -> Iterator[str]:
+def fault_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The fault-injecting upstream in a process of its own."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.fault_server", "--port", "0"],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=Path(__file__).parents[2],
-    )
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{json.loads(process.stdout.readline())['port']}"
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with fault_server(tmp_path_factory.mktemp("faults")) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")

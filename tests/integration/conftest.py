@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -13,8 +14,8 @@ from nats.js import JetStreamContext
 from shared.messaging.bootstrap import bootstrap, stream_configs
 from shared.messaging.connection import BusClient, connect
 from shared.persistence.engine import Database
-from shared.persistence.migrate import upgrade
 from shared.settings import BusSettings
+from tests.support.databases import PostgresTemplates, SqliteTemplates
 from tests.support.inboxes import TEST_INBOXES
 from tests.support.servers import NatsServer, httpbin_server, nats_server, postgres_server, redis_server
 
@@ -110,8 +111,22 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
+@pytest.fixture(scope="session")
+def sqlite_templates(tmp_path_factory: pytest.TempPathFactory) -> SqliteTemplates:
+    return SqliteTemplates(tmp_path_factory.mktemp("migrated"))
+
+
+@pytest.fixture(scope="session")
+def postgres_templates(postgres_url: str) -> Iterator[PostgresTemplates]:
+    templates = PostgresTemplates(postgres_url)
+    yield templates
+    asyncio.run(templates.drop())
+
+
 @pytest.fixture
-async def migrated(database: Database, migrations: Path) -> Database:
+async def migrated(request: pytest.FixtureRequest, database: Database, database_url: str, migrations: Path) -> Database:
     """The database with the structure of the service whose folder of `migrations` the tests name."""
-    await upgrade(database, migrations)
+    kind = "sqlite" if database.dialect == "sqlite" else "postgres"
+    templates: SqliteTemplates | PostgresTemplates = request.getfixturevalue(f"{kind}_templates")
+    await templates.copy(database_url, migrations)
     return database

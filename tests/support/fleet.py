@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -31,7 +30,7 @@ from tests.integration.executor.world import ENTERPRISE, Bus, read
 from tests.support.inboxes import TEST_INBOXES
 from tests.support.polling import eventually, wait_until
 from tests.support.processes import ManagedProcess
-from tests.support.servers import NatsServer, RedisServer
+from tests.support.servers import NatsServer, RedisServer, fault_server
 
 REPOSITORY: Final = Path(__file__).parents[2]
 ANSWERS: Final = frozenset({"result", "rate-limited", "deadline-exceeded", "upstream-timeout"})
@@ -42,25 +41,14 @@ _READY: Final = '"Ready"'
 
 
 class Upstream:
-    """The fault server in a process of its own, and its log of arrivals."""
+    """The fault server at `url`, and its log of arrivals."""
 
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.fault_server", "--port", "0"],
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=REPOSITORY,
-        )
-        assert self._process.stdout is not None
-        self.url = f"http://127.0.0.1:{json.loads(self._process.stdout.readline())['port']}"
-        self._client = httpx.Client(base_url=self.url)
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._client = httpx.Client(base_url=url)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self._client.close()
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
 
     def set(self, name: str, **mode: Any) -> None:
         """How `/mode/<name>` answers from now on: status, delay, retry_after."""
@@ -144,19 +132,19 @@ class Fleet:
 @contextmanager
 def fleet(directory: Path, **environment: str) -> Iterator[Fleet]:
     """Servers and an upstream of its own; no worker yet. `environment` are DIBOP_ settings in lower case."""
-    nats, redis, upstream = NatsServer(directory / "nats"), RedisServer(directory / "redis"), Upstream()
+    nats, redis = NatsServer(directory / "nats"), RedisServer(directory / "redis")
     settings = {f"DIBOP_{name.upper()}": value for name, value in environment.items()}
-    made = Fleet(nats, redis, upstream, directory, settings)
-    try:
-        nats.start()
-        redis.start()
-        asyncio.run(_bootstrap(nats.url))
-        yield made
-    finally:
-        made.stop()
-        upstream.stop()
-        redis.kill()
-        nats.kill()
+    with fault_server(directory) as url, closing(Upstream(url)) as upstream:
+        made = Fleet(nats, redis, upstream, directory, settings)
+        try:
+            nats.start()
+            redis.start()
+            asyncio.run(_bootstrap(nats.url))
+            yield made
+        finally:
+            made.stop()
+            redis.kill()
+            nats.kill()
 
 
 async def _bootstrap(url: str) -> None:

@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from tests.support.keeper import forget, kill_when_gone
 from tests.support.polling import wait_until
 
 HOST = "127.0.0.1"
@@ -42,7 +43,7 @@ def accepts(port: int) -> bool:
 
 
 class ManagedProcess:
-    """One child process: its output goes to `log`, and `ready` says when it serves."""
+    """One child process: its output goes to `log`, and `ready` says when it serves. It outlives no test process."""
 
     def __init__(
         self,
@@ -63,6 +64,7 @@ class ManagedProcess:
         self._user = user
         self._group = group
         self._process: subprocess.Popen[bytes] | None = None
+        self._kept: int | None = None
 
     @property
     def pid(self) -> int:
@@ -92,6 +94,8 @@ class ManagedProcess:
                 group=self._group,
                 extra_groups=None if self._user is None else [],
             )
+        self._forget()
+        self._kept = kill_when_gone(self._process.pid)
         try:
             wait_until(lambda: not self.running or self._ready(), timeout)
             assert self.running
@@ -106,7 +110,7 @@ class ManagedProcess:
     def wait(self, timeout: float = 30.0) -> int:
         """The exit code."""
         assert self._process is not None
-        return self._process.wait(timeout)
+        return self._ended(timeout)
 
     def stop(self, timeout: float = 30.0) -> int:
         """SIGTERM, then the exit code; SIGKILL when it does not go."""
@@ -115,7 +119,7 @@ class ManagedProcess:
         if self.running:
             self._process.terminate()
         try:
-            return self._process.wait(timeout)
+            return self._ended(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             raise
@@ -124,4 +128,15 @@ class ManagedProcess:
         """SIGKILL: no goodbye."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._ended(10)
+
+    def _ended(self, timeout: float) -> int:
+        assert self._process is not None
+        code = self._process.wait(timeout)
+        self._forget()
+        return code
+
+    def _forget(self) -> None:
+        if self._kept is not None:
+            forget(self._kept)
+            self._kept = None

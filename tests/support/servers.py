@@ -152,7 +152,11 @@ class PostgresServer:
         options = {
             "listen_addresses": HOST,
             "unix_socket_directories": str(self._directory),
+            # what a crash would lose is of no use to a test
             "fsync": "off",
+            "full_page_writes": "off",
+            "synchronous_commit": "off",
+            "jit": "off",
             "max_connections": "200",
             "log_min_messages": "error",
         }
@@ -274,6 +278,24 @@ def httpbin_server(directory: Path) -> Iterator[str]:
         yield f"http://{HOST}:{port}"
     finally:
         process.stop()
+
+
+@contextlib.contextmanager
+def fault_server(directory: Path) -> Iterator[str]:
+    """The base URL of the fault-injecting upstream in a process of its own."""
+    port = free_port()
+    directory.mkdir(parents=True, exist_ok=True)
+    process = ManagedProcess(
+        [sys.executable, "-m", "tests.support.fault_server", "--port", str(port)],
+        log=directory / "fault-server.log",
+        ready=lambda: accepts(port),
+        cwd=_REPOSITORY,
+    )
+    process.start()
+    try:
+        yield f"http://{HOST}:{port}"
+    finally:
+        process.kill()
 
 
 def _nats_container(directory: Path) -> Iterator[str]:

@@ -18,6 +18,7 @@ from dibop.client import Client
 from dibop.local.home import Home, StackState
 from dibop.local.nats_users import operator_context
 from dibop.local.stack import part_row
+from tests.support.keeper import forget, run_when_gone
 from tests.support.polling import eventually, wait_until
 
 DIBOP: Final = str(Path(sys.executable).with_name("dibop"))
@@ -32,8 +33,11 @@ class Stack:
         self.home = home
         self._workers = workers
         self._environment = {**os.environ, "DIBOP_HOME": str(home), **(environment or {})}
+        self._kept: int | None = None
 
     def up(self, *arguments: str) -> Stack:
+        if self._kept is None:
+            self._kept = run_when_gone(DIBOP, "down", "--home", str(self.home))
         self.run("up", "--detach", "--workers", str(self._workers), *arguments)
         return self
 
@@ -41,6 +45,9 @@ class Stack:
         """Stop it, and see that every process of it is gone."""
         processes = [psutil.Process(pid) for pid in self.pids() if psutil.pid_exists(pid)]
         self.run("down")
+        if self._kept is not None:
+            forget(self._kept)
+            self._kept = None
         left = [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
         assert not left, f"left running: {left}"
 

@@ -30,9 +30,9 @@ from shared.messaging.client import command
 from shared.messaging.connection import BusClient
 from shared.messaging.objects import Documents
 from shared.persistence.engine import Database
-from shared.persistence.migrate import upgrade
 from shared.security.principals import Role
 from tests.support.connectors import document
+from tests.support.databases import SqliteTemplates
 from tests.support.processes import ManagedProcess
 from tests.support.streams import stored_events
 from tests.support.tokens import Tokens
@@ -163,18 +163,22 @@ ServeRegistry = Callable[[], AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture
-def serve_registry(nats_url: str, js: JetStreamContext, tokens: Tokens, tmp_path: Path) -> ServeRegistry:
+def serve_registry(
+    nats_url: str, js: JetStreamContext, tokens: Tokens, tmp_path: Path, sqlite_templates: SqliteTemplates
+) -> ServeRegistry:
     """A registry that serves, in this process, as long as the block lasts; over the same database each time."""
+    file = tmp_path / "registry.db"
     settings = RegistrySettings(
         nats_url=nats_url,
-        database_url=f"sqlite+aiosqlite:///{tmp_path / 'registry.db'}",
+        database_url=f"sqlite+aiosqlite:///{file}",
         token_key_file=tokens.key_file,
     )
 
     @contextlib.asynccontextmanager
     async def serve() -> AsyncIterator[None]:
+        if not file.exists():
+            await sqlite_templates.copy(settings.database_url, registry_app.MIGRATIONS)
         database = Database.open(settings.database_url)
-        await upgrade(database, registry_app.MIGRATIONS)
         service = registry_app.build(settings, database)
         await service.start()
         try:
