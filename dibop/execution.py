@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from dibop.errors import BrokenReplyError, UpstreamStatusError
+from shared.contracts import large_replies
 from shared.contracts.execution import Attempt, ExecutionReply, ResponseBody, RetryStopped, SchemaError
 from shared.contracts.unreadable import UNREADABLE
 
@@ -78,13 +78,10 @@ def parts_of(reply: ExecutionReply) -> ResponseBody | None:
 
 def join_parts(body: ResponseBody, parts: list[bytes]) -> bytes:
     """The whole body, once its length and SHA-256 are what the reply says."""
-    whole = b"".join(parts)
-    if len(whole) != body.size or hashlib.sha256(whole).hexdigest() != body.sha256.removeprefix("sha256:"):
-        raise BrokenReplyError(
-            f"The {body.chunks} parts of response {body.id} do not add up to the body that the reply promised "
-            f"({len(whole)} of {body.size} bytes)."
-        )
-    return whole
+    try:
+        return large_replies.join_parts(body, parts)
+    except ValueError as error:
+        raise BrokenReplyError(str(error)) from None
 
 
 def build(raw: bytes, reply: ExecutionReply, whole: bytes | None) -> Execution:

@@ -20,10 +20,10 @@ from shared.contracts.commands import (
     Draft,
     RotateConnection,
     TestCredentials,
-    VersionSummary,
 )
 from shared.contracts.names import PLATFORM
 from shared.contracts.template import Template, check
+from shared.contracts.versions import USABLE, chosen
 
 _MAX_BYTES = 256 * 1024
 
@@ -80,13 +80,8 @@ async def template_of(client: Client, connection: Connection) -> Template:
     """The template whose credentials the connection holds: of the version that its policy takes, else of the draft."""
     slug, policy = connection.connector, connection.version_policy
     registry = Registry(client, client.enterprise)
-    fitting = [
-        each
-        for each in (await registry.require_connector(slug)).versions
-        if each.state != "retired" and policy in {each.version, f"^{each.version.partition('.')[0]}"}
-    ]
-    if fitting:
-        taken = max(fitting, key=_preference)
+    taken = chosen((await registry.require_connector(slug)).versions, policy, USABLE)
+    if taken is not None:
         version = await registry.version(slug, taken.version)
         if version is not None:
             return _valid(slug, version.document)
@@ -96,12 +91,6 @@ async def template_of(client: Client, connection: Connection) -> Template:
             "not-found", f"No version of {slug!r} fits {policy}, which the connection {connection.name!r} follows."
         )
     return _valid(slug, draft.document)
-
-
-def _preference(version: VersionSummary) -> tuple[bool, bool, list[int]]:
-    """Published versions first, then deprecated ones; the highest of those."""
-    numbers = [int(part) for part in version.version.split(".")]
-    return version.state == "published", version.state == "deprecated", numbers
 
 
 def for_test(client: Client, template: Template, owner: str, file: str | None) -> TestCredentials | None:

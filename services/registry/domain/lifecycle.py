@@ -6,9 +6,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.registry.domain.versions import USABLE, HasVersion, chosen, in_order
 from shared.contracts.errors import DibopError
 from shared.contracts.lifecycle import LaterState, require_may_become
+from shared.contracts.versions import USABLE, HasVersion, chosen, in_order
 
 _SHOWN: Final = 10
 

@@ -6,12 +6,12 @@ import asyncio
 
 from services.registry.domain.drafts import Revision, headline
 from services.registry.domain.search import words_of
-from services.registry.domain.versions import in_order
 from services.registry.handlers.ports import Document, DraftState, Work
 from shared.contracts.clock import utc_now
 from shared.contracts.commands import AddVersion
 from shared.contracts.errors import DibopError
 from shared.contracts.names import PLATFORM
+from shared.contracts.versions import in_order
 
 
 def require_adopter(owner: str, command: AddVersion) -> None:

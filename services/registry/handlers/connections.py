@@ -11,7 +11,6 @@ from services.registry.domain.connections import check_fields, check_origin, sho
 from services.registry.domain.enterprises import require_enterprise
 from services.registry.domain.pages import fitting
 from services.registry.domain.templates import require_valid
-from services.registry.domain.versions import OFFERED, chosen, in_order
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit, owners, sees_drafts
 from services.registry.handlers.connectors import suggestion
@@ -44,6 +43,7 @@ from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
 from shared.contracts.names import did_you_mean, is_slug, is_token
 from shared.contracts.projections import ConnectionHealth, VersionState
+from shared.contracts.versions import OFFERED, chosen, in_order
 from shared.security.principals import Action
 
 log = structlog.get_logger("registry")

@@ -11,7 +11,6 @@ from services.registry.domain.drafts import headline
 from services.registry.domain.pages import fitting
 from services.registry.domain.search import Question, cursor, question
 from services.registry.domain.templates import review, shown
-from services.registry.domain.versions import connector_state, in_order, latest
 from services.registry.handlers.access import admit, owners, sees_drafts
 from services.registry.handlers.ports import (
     Caller,
@@ -30,6 +29,7 @@ from shared.contracts.commands import (
 )
 from shared.contracts.errors import DibopError
 from shared.contracts.names import did_you_mean
+from shared.contracts.versions import connector_state, in_order, latest
 from shared.security.principals import Action
 
 log = structlog.get_logger("registry")

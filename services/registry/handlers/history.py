@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from services.registry.domain.pages import fitting
-from services.registry.domain.versions import latest
 from services.registry.handlers.access import admit, sees_drafts
 from services.registry.handlers.drafts import find
 from services.registry.handlers.ports import Caller, Document, Store
@@ -17,6 +16,7 @@ from shared.contracts.commands import (
     RestoreDraft,
 )
 from shared.contracts.errors import DibopError
+from shared.contracts.versions import latest
 from shared.security.principals import Action
 
 

@@ -7,7 +7,6 @@ from typing import Final
 import structlog
 
 from services.registry.domain.lifecycle import moving, require_successor, require_unused
-from services.registry.domain.versions import OFFERED, connector_state
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit, owners
 from services.registry.handlers.ports import Caller, StateMove, Store, Work
@@ -15,6 +14,7 @@ from services.registry.handlers.versions import catalogue_entry, entry_fields, s
 from shared.contracts.clock import utc_now
 from shared.contracts.commands import SetVersionState, VersionStateSet
 from shared.contracts.errors import DibopError
+from shared.contracts.versions import OFFERED, connector_state
 from shared.security.principals import Action
 
 _NAMED: Final = 100

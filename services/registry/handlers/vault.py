@@ -14,7 +14,6 @@ import structlog
 from services.registry.domain.connections import check_fields, check_origin
 from services.registry.domain.enterprises import require_enterprise
 from services.registry.domain.templates import require_valid
-from services.registry.domain.versions import USABLE
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit
 from services.registry.handlers.connections import (
@@ -47,6 +46,7 @@ from shared.contracts.commands import (
     TokenStored,
 )
 from shared.contracts.errors import DibopError
+from shared.contracts.versions import USABLE
 from shared.security.principals import Action
 
 log = structlog.get_logger("registry")

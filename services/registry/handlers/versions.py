@@ -11,7 +11,6 @@ import structlog
 from services.registry.domain.drafts import headline
 from services.registry.domain.search import words_of
 from services.registry.domain.templates import require_valid
-from services.registry.domain.versions import connector_state, in_order, latest
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit, owners
 from services.registry.handlers.adoption import adopt, require_adopter
@@ -33,6 +32,7 @@ from shared.contracts.limits import MAX_REVISION
 from shared.contracts.names import PLATFORM
 from shared.contracts.projections import CatalogueEntry, CatalogueVersion
 from shared.contracts.template import canonical_json
+from shared.contracts.versions import connector_state, in_order, latest
 from shared.security.principals import Action
 
 log = structlog.get_logger("registry")

@@ -26,11 +26,11 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.domain.search import Question
-from services.registry.domain.versions import OFFERED
 from services.registry.store.search import found_by, search_text
 from services.registry.store.tables import connector_words, connectors
 from shared.contracts.commands import ConnectorRow, ConnectorSort
 from shared.contracts.names import PLATFORM
+from shared.contracts.versions import OFFERED
 
 Condition = ColumnElement[bool]
 Text = ColumnElement[str]

@@ -11,7 +11,6 @@ from services.registry.domain.drafts import Revision
 from services.registry.domain.enterprises import EnterpriseRecord
 from services.registry.domain.lifecycle import PolicyUse
 from services.registry.domain.search import Question, sorted_by
-from services.registry.domain.versions import OFFERED, connector_state, latest
 from services.registry.handlers.ports import (
     AuditRecord,
     ConnectionKey,
@@ -31,6 +30,7 @@ from shared.contracts.commands import AuditEntry, ConnectorRow, KeyUse
 from shared.contracts.events import Event
 from shared.contracts.names import PLATFORM
 from shared.contracts.projections import ConnectionEntry, ConnectionHealth, EnterpriseEntry
+from shared.contracts.versions import OFFERED, connector_state, latest
 
 Key = tuple[str, str]
 

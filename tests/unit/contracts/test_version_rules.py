@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from services.registry.domain.versions import chosen, connector_state, in_order, latest
 from shared.contracts.projections import VersionState
+from shared.contracts.versions import chosen, connector_state, in_order, latest
 
 
 @dataclass(frozen=True)
