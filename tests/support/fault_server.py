@@ -244,6 +244,14 @@ async def flaky(call: Call) -> bool:
     return await call.answer(int(call.number("status", 500)) if failed else 200, b"flaky")
 
 
+@behaviour("many")
+async def many(call: Call) -> bool:
+    """`/many?type=…&n=…`: n bytes; JSON where the type says so."""
+    kind, size = call.arrival.query.get("type", "text/plain"), int(call.number("n", 1000))
+    body = b'"' + b"j" * (size - 2) + b'"' if kind == "application/json" else b"t" * size
+    return await call.answer(body=body, headers=(("Content-Type", kind),))
+
+
 @behaviour("bytes")
 async def some_bytes(call: Call) -> bool:
     return await call.answer(body=b"x" * int(call.number("n", 1000)))

@@ -13,7 +13,20 @@ from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
-from services.console.api import connectors, drafts, health, session
+from services.console.api import (
+    administration,
+    connections,
+    connectors,
+    drafts,
+    executions,
+    health,
+    reviews,
+    session,
+    templates,
+    testing,
+    versions,
+)
+from services.console.api.description import DescribedApi
 from services.console.api.models import ProblemView
 from services.console.parts import Parts
 from services.console.problems import from_http, from_validation, problem_response
@@ -23,7 +36,18 @@ from shared.contracts.errors import CATALOGUE, DibopError
 from shared.messaging.replies import as_dibop_error
 
 API: Final = "/api/v1"
-ROUTERS: Final = (session.router, connectors.router, drafts.router)
+ROUTERS: Final = (
+    session.router,
+    connectors.router,
+    drafts.router,
+    templates.router,
+    testing.router,
+    versions.router,
+    reviews.router,
+    connections.router,
+    executions.router,
+    administration.router,
+)
 _DESCRIPTION: Final = (
     "Everything the console does, for programs. Send a token as `Authorization: Bearer <token>`. Errors are "
     "`application/problem+json` with the codes of the error catalogue."
@@ -54,7 +78,7 @@ def openapi_document() -> dict[str, Any]:
 
 
 def _with_routes(*middleware: Middleware) -> FastAPI:
-    app = FastAPI(
+    app = DescribedApi(
         title="DIBOP Connectors",
         version=version("dibop-connectors"),
         description=_DESCRIPTION,
@@ -78,6 +102,7 @@ def _problems() -> dict[int | str, dict[str, Any]]:
         kind = CATALOGUE[code]
         found[kind.status] = {"model": ProblemView, "description": f"`{code}`: {kind.when}"}
     found[413] = {"model": ProblemView, "description": "The body is too large."}
+    found["default"] = {"model": ProblemView, "description": "Another error of the catalogue."}
     return found
 
 

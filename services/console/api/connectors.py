@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import Query, Response
 from pydantic import Field
 
+from services.console.api import routing
 from services.console.api.dependencies import DeskOf, OwnerQuery, SlugPath
 from services.console.api.models import DraftSavedView, View
 from services.console.api.preconditions import IfMatch, precondition, required_revision
 from shared.contracts import commands as c
 from shared.contracts.names import SLUG_PATTERN
 
-router = APIRouter(prefix="/connectors", tags=["connectors"])
+router = routing.router("connectors", "/connectors")
 
 
 class Duplicate(View):

@@ -18,13 +18,14 @@ from shared.security.principals import Role
 
 M = TypeVar("M", bound=BaseModel)
 
-_ABSENT: Final = frozenset({"not-found", "unknown-connector"})
+ABSENT: Final = frozenset({"not-found", "unknown-connector", "unknown-version"})
 
 SlugPath = Annotated[str, Path(pattern=SLUG_PATTERN, description="The connector's slug.", examples=["openweathermap"])]
 NamePath = Annotated[str, Path(pattern=TOKEN_PATTERN, description="The connection's name.", examples=["default"])]
 OperationPath = Annotated[
     str, Path(pattern=TOKEN_PATTERN, description="The operation.", examples=["get_current_weather"])
 ]
+OperationQuery = Annotated[str | None, Query(pattern=TOKEN_PATTERN, description="The one that this operation has.")]
 OwnerQuery = Annotated[
     str | None,
     Query(
@@ -74,8 +75,15 @@ class Desk:
         admin = Role.PLATFORM_ADMIN in self.caller.principal.roles
         return [self.enterprise, PLATFORM] if admin and self.enterprise != PLATFORM else [self.enterprise]
 
-    async def registry(self, enterprise: str, what: str, body: BaseModel, reply: type[M]) -> M:
-        return await self._ask("registry", enterprise, what, body, reply)
+    @property
+    def widest(self) -> str:
+        """Where the caller sees most: the platform, for whoever is its admin."""
+        return self.owners[-1]
+
+    async def registry(
+        self, enterprise: str, what: str, body: BaseModel, reply: type[M], *, seconds: float | None = None
+    ) -> M:
+        return await self._ask("registry", enterprise, what, body, reply, seconds=seconds)
 
     async def publisher(
         self, enterprise: str, what: str, body: BaseModel, reply: type[M], *, seconds: float = PUBLISH_SECONDS
@@ -94,7 +102,7 @@ class Desk:
             try:
                 return await self.registry(enterprise, "connector.show", body, c.Connector)
             except DibopError as error:
-                if error.code not in _ABSENT:
+                if error.code not in ABSENT:
                     raise
                 refusal = refusal or error
         raise refusal or DibopError("not-found", f"There is no connector {slug!r}.")
@@ -108,7 +116,7 @@ class Desk:
         try:
             found = (await self.connector(slug, None)).owner
         except DibopError as error:
-            if error.code not in _ABSENT:
+            if error.code not in ABSENT:
                 raise
             return self.enterprise
         return found if found in self.owners else self.enterprise

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import Body, Query, Response
 
+from services.console.api import routing
 from services.console.api.dependencies import DeskOf, OwnerQuery, SlugPath
 from services.console.api.models import DraftSavedView, DraftView, ProblemView
 from services.console.api.preconditions import IfMatch, IfNoneMatch, precondition, required_revision
@@ -13,12 +14,13 @@ from shared.contracts import commands as c
 from shared.contracts.errors import DibopError
 from shared.contracts.limits import MAX_REVISION
 
-router = APIRouter(prefix="/connectors/{slug}/draft", tags=["drafts"])
+router = routing.router("drafts", "/connectors/{slug}/draft")
 
 _STALE: Final[dict[int | str, dict[str, Any]]] = {
     412: {"model": ProblemView, "description": "Others saved since; `errors` says what changed."},
     428: {"model": ProblemView, "description": "If-Match is missing."},
 }
+_SAVED: Final = {**_STALE, 201: {"model": DraftSavedView, "description": "A new draft."}}
 Document = Annotated[
     dict[str, Any], Body(description="The template document.", examples=[{"name": "Weather", "slug": "weather"}])
 ]
@@ -37,7 +39,11 @@ async def read(
     return view
 
 
-@router.put("", responses=_STALE, summary="Save a draft, valid or not")
+@router.put(
+    "",
+    responses={**_STALE, 201: {"model": DraftSavedView, "description": "A new draft."}},
+    summary="Save a draft, valid or not",
+)
 async def save(
     slug: SlugPath,
     document: Document,

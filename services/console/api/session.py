@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from pydantic import Field, model_validator
 
+from services.console.api import routing
 from services.console.api.dependencies import CallerOf, PartsOf
 from services.console.api.models import View
 from services.console.parts import Parts
@@ -18,7 +19,7 @@ from shared.contracts.names import PLATFORM
 from shared.security.principals import Action, Role
 from shared.security.principals.tokens import MAX_TOKEN_CHARACTERS
 
-router = APIRouter(tags=["session"])
+router = routing.router("session")
 
 _A_MINUTE: Final = 60
 _PEOPLE: Final = frozenset({Role.PLATFORM_ADMIN, Role.ENTERPRISE_ADMIN_SDK, Role.ENTERPRISE_ADMIN, Role.VIEWER})

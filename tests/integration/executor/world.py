@@ -36,14 +36,6 @@ async def reply(call: Call) -> bool:
     return await call.answer(int(call.number("status", 200)), query.get("body", "").encode("latin-1"), headers)
 
 
-@behaviour("many")
-async def many(call: Call) -> bool:
-    """`/many?type=…&n=…`: n bytes; JSON where the type says so."""
-    kind, size = call.arrival.query.get("type", "text/plain"), int(call.number("n", 1000))
-    body = b'"' + b"j" * (size - 2) + b'"' if kind == "application/json" else b"t" * size
-    return await call.answer(body=body, headers=(("Content-Type", kind),))
-
-
 def get(name: str, path: str | None = None, *parameters: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """A GET operation, at `/<name>` unless told otherwise."""
     return {
