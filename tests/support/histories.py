@@ -197,7 +197,7 @@ class Histories(RuleBasedStateMachine):
 def check_histories(redis_url: str, *, count: int) -> None:
     """Compare scripts and model over `count` random histories; AssertionError with the shortest that differs."""
     with redis.Redis.from_url(redis_url) as client:
-        run_state_machine_as_test(
+        run_state_machine_as_test(  # type: ignore[no-untyped-call]  # hypothesis has no types for it
             type("BoundHistories", (Histories,), {"redis": Redis(client)}),
             settings=settings(
                 max_examples=count,
