@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Generic, TypeVar
 
 import structlog
@@ -18,9 +20,18 @@ from shared.tasks import end
 T = TypeVar("T")
 
 _SNAPSHOT_SECONDS: Final = 10.0
+_CHECK_SECONDS: Final = 30.0
 _PASSING: Final = (NatsError, OSError, TimeoutError)
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bucket:
+    """Which bucket it is, and the revision that was written last."""
+
+    made: datetime | None
+    revision: int
 
 
 class KvMirror(Generic[T]):
@@ -30,7 +41,9 @@ class KvMirror(Generic[T]):
     out. `on_change(key, value or None)` is called, in the event loop, for each change after `start`.
 
     A watch goes silent when its server restarts and may miss deletions: after every reconnect the
-    mirror takes a new snapshot and swaps it in, so that keys deleted meanwhile go.
+    mirror takes a new snapshot and swaps it in, so that keys deleted meanwhile go. It does the same where a look
+    every `check_seconds` finds that the bucket was made anew, which a watch never notices, or that the watch has
+    not told what was written before the last look.
     """
 
     def __init__(
@@ -40,11 +53,15 @@ class KvMirror(Generic[T]):
         decode: Callable[[bytes], T],
         *,
         on_change: Callable[[str, T | None], None] | None = None,
+        check_seconds: float = _CHECK_SECONDS,
     ) -> None:
         self._nc = nc
         self._bucket = bucket
         self._decode = decode
         self._on_change = on_change
+        self._check_seconds = check_seconds
+        self._followed = _Bucket(None, 0)
+        self._told = 0
         self._entries: dict[str, T] = {}
         self._stale = asyncio.Event()
         self._keeper: asyncio.Task[None] | None = None
@@ -91,8 +108,26 @@ class KvMirror(Generic[T]):
 
     async def _keep_true(self) -> None:
         while True:
-            await self._stale.wait()
+            try:
+                async with asyncio.timeout(self._check_seconds):
+                    await self._stale.wait()
+            except TimeoutError:
+                if not await self._has_lost_track():
+                    continue
+                _log.warning("The mirror has lost track of its bucket and reads it anew", bucket=self._bucket)
             await self._resync()
+
+    async def _has_lost_track(self) -> bool:
+        try:
+            now = await self._look()
+        except _PASSING:
+            return False  # the next look tells, or a reconnect
+        before, self._followed = self._followed, now
+        return now.made != before.made or self._told < before.revision
+
+    async def _look(self) -> _Bucket:
+        info = (await (await self._opened()).status()).stream_info
+        return _Bucket(info.created, info.state.last_seq)
 
     async def _resync(self) -> None:
         async for attempt in AsyncRetrying(
@@ -104,6 +139,8 @@ class KvMirror(Generic[T]):
                 self._stale.clear()
                 await self._end_watch()
                 async with asyncio.timeout(_SNAPSHOT_SECONDS):
+                    self._followed = await self._look()
+                    self._told = self._followed.revision
                     watcher, snapshot = await self._snapshot()
                 self._swap(snapshot)
                 self._follower = asyncio.create_task(self._follow(watcher))
@@ -115,7 +152,7 @@ class KvMirror(Generic[T]):
         async for entry in watcher:
             if entry is None:
                 break
-            value = self._read(entry.key, entry.value) if entry.operation is None else None
+            value = self._told_of(entry)
             if value is not None:
                 snapshot[entry.key] = value
         return watcher, snapshot
@@ -134,13 +171,17 @@ class KvMirror(Generic[T]):
         async for entry in watcher:
             if entry is None:
                 continue
-            value = self._read(entry.key, entry.value) if entry.operation is None else None
+            value = self._told_of(entry)
             if value is None:
                 self._entries.pop(entry.key, None)
             else:
                 self._entries[entry.key] = value
             if self._on_change is not None:
                 self._on_change(entry.key, value)
+
+    def _told_of(self, entry: KeyValue.Entry) -> T | None:
+        self._told = max(self._told, entry.revision or 0)
+        return self._read(entry.key, entry.value) if entry.operation is None else None
 
     def _read(self, key: str, value: bytes | None) -> T | None:
         try:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from nats.js import JetStreamContext
 
+from shared.messaging.bootstrap import bootstrap, key_value_stream
 from shared.messaging.connection import BusClient
 from shared.messaging.kv import KvMirror, put_if_newer
 from shared.messaging.objects import DamagedDocumentError, Documents, digest_of
@@ -79,6 +80,59 @@ async def test_a_fetch_reads_through_and_remembers_no_absence(mirror: KvMirror[E
     await (await js.key_value("catalogue")).put("acme.new", b'{"generation": 1}')
 
     assert await mirror.fetch("acme.new") == Entry(1)
+
+
+async def test_a_bucket_that_was_made_anew_is_read_anew(nc: BusClient, js: JetStreamContext) -> None:
+    kv = await js.key_value("catalogue")
+    for key in ("acme.goes", "acme.changes", "acme.stays"):
+        await kv.put(key, b'{"generation": 5}')
+    changes: list[str] = []
+    mirror = KvMirror(nc, "catalogue", decode, on_change=lambda key, _: changes.append(key), check_seconds=0.05)
+    await mirror.start()
+
+    await js.delete_stream(key_value_stream("catalogue"))
+    await bootstrap(js)
+    await kv.put("acme.changes", b'{"generation": 6}')
+    await kv.put("acme.stays", b'{"generation": 5}')
+
+    await eventually(lambda: mirror.get("acme.changes") == Entry(6))
+    assert dict(mirror.under("acme.")) == {"acme.changes": Entry(6), "acme.stays": Entry(5)}
+    await kv.put("acme.comes", b'{"generation": 1}')
+    await eventually(lambda: mirror.get("acme.comes"))
+    await mirror.stop()
+
+
+async def test_a_watch_that_tells_nothing_any_more_is_replaced(
+    nc: BusClient, js: JetStreamContext, mirror: KvMirror[Entry]
+) -> None:
+    checked = KvMirror(nc, "catalogue", decode, check_seconds=0.05)
+    await checked.start()
+    names = {info.name for info in await js.consumers_info("KV_catalogue")}
+    for name in names:
+        await js.delete_consumer("KV_catalogue", name)
+
+    await (await js.key_value("catalogue")).put("acme.mail", b'{"generation": 3}')
+
+    await eventually(lambda: checked.get("acme.mail") == Entry(3), timeout=5)
+    assert mirror.get("acme.mail") == Entry(2)
+    await checked.stop()
+
+
+async def test_looks_at_a_bucket_that_is_followed_well_disturb_nothing(
+    nc: BusClient, js: JetStreamContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    kv = await js.key_value("catalogue")
+    mirror = KvMirror(nc, "catalogue", decode, check_seconds=0.01)
+    await mirror.start()
+    watch = mirror._watcher
+
+    for number in range(200):
+        await kv.put(f"acme.c{number % 7}", msgspec.json.encode(Entry(number)))
+        await kv.delete("acme.c3")
+    await eventually(lambda: mirror.get("acme.c4") == Entry(200 - 200 % 7 + 4 - 7))
+
+    assert mirror._watcher is watch
+    await mirror.stop()
 
 
 async def test_ten_thousand_entries_are_mirrored(nc: BusClient, js: JetStreamContext) -> None:
