@@ -14,6 +14,7 @@ from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential_jitter
 
+from shared.contracts.unreadable import UNREADABLE
 from shared.messaging.connection import BusClient
 from shared.tasks import end
 
@@ -214,7 +215,10 @@ class KvMirror(Generic[T]):
 
 
 async def put_if_newer(kv: KeyValue, key: str, value: bytes, generation_of: Callable[[bytes], int]) -> bool:
-    """Write `value` unless the bucket has its generation or a higher one; True where it was written."""
+    """Write `value` unless the bucket has its generation or a higher one; True where it was written.
+
+    What stands there and cannot be read gives way.
+    """
     generation = generation_of(value)
     while True:
         try:
@@ -225,10 +229,17 @@ async def put_if_newer(kv: KeyValue, key: str, value: bytes, generation_of: Call
             except KeyWrongLastSequenceError:
                 continue
             return True
-        if current.value and generation_of(current.value) >= generation:
+        if current.value and _is_as_new(current.value, generation, generation_of):
             return False
         try:
             await kv.update(key, value, last=current.revision)
         except KeyWrongLastSequenceError:
             continue
         return True
+
+
+def _is_as_new(value: bytes, generation: int, generation_of: Callable[[bytes], int]) -> bool:
+    try:
+        return generation_of(value) >= generation
+    except UNREADABLE:
+        return False

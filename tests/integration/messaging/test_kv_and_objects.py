@@ -165,6 +165,15 @@ async def test_a_write_never_goes_back_to_an_older_generation(js: JetStreamConte
     assert await put(4)
 
 
+@pytest.mark.parametrize("damaged", [b"no json", b"{}", b'{"generation": "\xff"}', b"[" * 5000])
+async def test_an_entry_that_cannot_be_read_gives_way(js: JetStreamContext, damaged: bytes) -> None:
+    kv = await js.key_value("catalogue")
+    await kv.put("a.b", damaged)
+
+    assert await put_if_newer(kv, "a.b", msgspec.json.encode(Entry(1)), generation_of)
+    assert decode((await kv.get("a.b")).value or b"") == Entry(1)
+
+
 async def test_of_many_writers_at_once_the_newest_wins(js: JetStreamContext) -> None:
     kv = await js.key_value("catalogue")
 
