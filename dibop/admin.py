@@ -169,6 +169,18 @@ class Registry:
     async def delete_consumer(self, name: str) -> c.ConsumerDeleted:
         return await self._ask("consumer", "delete", c.DeleteConsumer(name=name), c.ConsumerDeleted)
 
+    async def calls(self, query: c.ListCalls, limit: int) -> list[c.Call]:
+        """At most `limit` executions that the query asks for, the newest first."""
+        found: list[c.Call] = []
+        after = query.after
+        while True:
+            body = query.model_copy(update={"after": after, "limit": min(_PAGE, limit - len(found))})
+            page = await self._ask("call", "list", body, c.CallPage)
+            found += page.calls
+            after = page.next_after
+            if after is None or len(found) >= limit:
+                return found
+
     async def audit(self, query: c.ListAudit) -> c.AuditPage:
         return await self._ask("audit", "list", query, c.AuditPage)
 

@@ -10,6 +10,7 @@ import typer
 
 from dibop.cli import (
     audit,
+    calls,
     circuit,
     connection,
     connector,
@@ -48,6 +49,7 @@ app.add_typer(connection.app, name="connection")
 app.add_typer(circuit.app, name="circuit")
 execute.register(app)
 console.register(app)
+calls.register(app)
 app.add_typer(events.app, name="events")
 app.add_typer(enterprise.app, name="enterprise")
 app.add_typer(audit.app, name="audit")

@@ -17,6 +17,7 @@ from services.executor.attempts import Sender
 from services.executor.audit import AuditTrail
 from services.executor.bus import Intake
 from services.executor.callers import Callers
+from services.executor.calls import CallLog
 from services.executor.control import Control, Controls
 from services.executor.control.ports import Keys
 from services.executor.credentials import Vault
@@ -42,6 +43,7 @@ from services.executor.uses import UseLog
 from shared.contracts.execution import MAX_PAYLOAD_BYTES, REPLY_RESERVE_BYTES
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry
 from shared.contracts.subjects import (
+    CALLS_STREAM,
     CATALOGUE_BUCKET,
     CONNECTIONS_BUCKET,
     ENTERPRISES_BUCKET,
@@ -67,6 +69,7 @@ _STREAMS: Final = (
     object_stream(TEMPLATES_BUCKET),
     RESPONSES_STREAM,
     EVENTS_STREAM,
+    CALLS_STREAM,
 )
 
 _STOP_SECONDS: Final = 2.0
@@ -94,6 +97,7 @@ class Executor:
         self._oauth: OAuth | None = None
         self._audit: AuditTrail | None = None
         self._uses: UseLog | None = None
+        self._calls: CallLog | None = None
         self._intake: Intake | None = None
         self._control: Control | None = None
         self._micro: WorkerService | None = None
@@ -123,8 +127,16 @@ class Executor:
         self._resilience = Resilience(self.nc, settings)
         await self._resilience.start()
         ports = await self._ports(self._transport, self._resilience)
+        if settings.call_log:
+            self._calls = CallLog(self.nc.jetstream(), settings.worker)
+            self._calls.start()
         self._intake = Intake(
-            self.nc, ports, self._callers, max_in_flight=settings.max_in_flight, queue_size=settings.queue_size
+            self.nc,
+            ports,
+            self._callers,
+            max_in_flight=settings.max_in_flight,
+            queue_size=settings.queue_size,
+            calls=self._calls,
         )
         await self._intake.start()
         controls = self._controls(ports, self._resilience, self._audit)
@@ -155,6 +167,8 @@ class Executor:
             await self._control.drain(_STOP_SECONDS)
         if self._intake is not None:
             await self._intake.drain(self._settings.drain_seconds)
+        if self._calls is not None:
+            await self._calls.stop(_STOP_SECONDS)
         if self._uses is not None:
             await self._uses.stop()
         if self._audit is not None:
@@ -248,7 +262,7 @@ class Executor:
         )
 
     def _told(self) -> dict[str, dict[str, Any]]:
-        parts = {"resilience": self._resilience, "oauth": self._oauth}
+        parts = {"resilience": self._resilience, "oauth": self._oauth, "calls": self._calls}
         return {name: part.status() for name, part in parts.items() if part is not None}
 
     def _told_keys(self) -> dict[str, str]:

@@ -16,8 +16,9 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
 
 from services.executor.callers import Callers
+from services.executor.calls import CallLog
 from services.executor.domain.timing import read_deadline
-from services.executor.handlers import Call, Ports, execute, execute_draft
+from services.executor.handlers import Answer, Call, Ports, execute, execute_draft
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import (
     AUTHORIZATION_HEADER,
@@ -28,6 +29,7 @@ from shared.contracts.execution import (
 )
 from shared.contracts.subjects import (
     DRAFT_PATTERN,
+    DRAFT_PLANE,
     EXEC_PATTERN,
     EXEC_PLANE,
     EXECAS_PATTERN,
@@ -40,10 +42,11 @@ from shared.messaging.reply_guard import DroppedRequests, reply_allowed
 
 _log = structlog.get_logger(__name__)
 
-Handler = Callable[[Call, Ports], Awaitable[bytes]]
+Handler = Callable[[Call, Ports], Awaitable[Answer]]
 _NO_HEADERS: Final[dict[str, str]] = {}
 _EXEC: Final = f"{EXEC_PLANE}."
 _EXECAS: Final = f"{EXECAS_PLANE}."
+_DRAFT: Final = f"{DRAFT_PLANE}."
 
 
 class Counters(msgspec.Struct):
@@ -85,13 +88,24 @@ class Intake:
     """Takes requests off the bus. `max_in_flight` run at once, `queue_size` more wait, others are `overloaded`.
 
     Those that wait are in the queue, or have begun and wait for a permit, a slot or their next attempt: these go on as
-    soon as they may, and for a moment more than `max_in_flight` are at work.
+    soon as they may, and for a moment more than `max_in_flight` are at work. `calls` is told of every execution that
+    was begun, drafts' tests left out.
     """
 
-    def __init__(self, nc: Client, ports: Ports, callers: Callers, *, max_in_flight: int, queue_size: int) -> None:
+    def __init__(
+        self,
+        nc: Client,
+        ports: Ports,
+        callers: Callers,
+        *,
+        max_in_flight: int,
+        queue_size: int,
+        calls: CallLog | None = None,
+    ) -> None:
         self._nc = nc
         self._ports = ports
         self._callers = callers
+        self._calls = calls
         self._max_in_flight = max_in_flight
         self._queue_size = queue_size
         self._queue: deque[tuple[Msg, Handler, float]] = deque()
@@ -213,32 +227,40 @@ class Intake:
         headers = message.headers or _NO_HEADERS
         request_id = request_id_of(headers)
         place = _Place(self)
+        caller: str | None = None
         try:
-            call = await self._read(message, headers, request_id, arrived, place)
-            body = await handler(call, self._ports)
+            if AUTHORIZATION_HEADER in headers or message.subject.startswith(_EXECAS):
+                caller = await self._callers.admit(headers.get(AUTHORIZATION_HEADER), message.subject)
+            call = _read(message, headers, request_id, arrived, place)
+            answer = await handler(call, self._ports)
         except asyncio.CancelledError:
-            await self._refuse(message, _interrupted() if place.may_have_gone_out else _stopping(), request_id)
+            error = _interrupted() if place.may_have_gone_out else _stopping()
+            await self._refuse(message, error, request_id)
+            self._note_refusal(message, caller, request_id, error, arrived)
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a request holds, it is answered and the worker lives on
-            await self._refuse(message, as_dibop_error(error, request_id), request_id)
+        except Exception as raised:  # noqa: BLE001 - whatever a request holds, it is answered and the worker lives on
+            error = as_dibop_error(raised, request_id)
+            await self._refuse(message, error, request_id)
+            self._note_refusal(message, caller, request_id, error, arrived)
         else:
             self.counters.results += 1
-            await self._send(message, body, None)
+            await self._send(message, answer.body, None)
+            if self._calls is not None and not message.subject.startswith(_DRAFT):
+                self._calls.result(message.subject, caller, answer.result, _since(arrived), len(answer.body))
 
-    async def _read(
-        self, message: Msg, headers: dict[str, str], request_id: str, arrived: float, place: _Place
-    ) -> Call:
-        subject = message.subject
-        if subject.startswith(_EXECAS):
-            await self._callers.admit(headers.get(AUTHORIZATION_HEADER), subject)
-            subject = _EXEC + subject.removeprefix(_EXECAS)
-        elif AUTHORIZATION_HEADER in headers:
-            await self._callers.admit(headers[AUTHORIZATION_HEADER], subject)
-        if headers:
-            key = (subject, headers.get(CONNECTION_HEADER), headers.get(VERSION_HEADER))
-            waits = read_deadline(headers.get(DEADLINE_HEADER))
-            return Call(request_id, key, message.data, arrived, waits, headers.get(IDEMPOTENCY_HEADER), place)
-        return Call(request_id, (subject, None, None), message.data, arrived, None, None, place)
+    def _note_refusal(
+        self, message: Msg, caller: str | None, request_id: str, error: DibopError, arrived: float
+    ) -> None:
+        if self._calls is not None and not message.subject.startswith(_DRAFT):
+            connection = (message.headers or _NO_HEADERS).get(CONNECTION_HEADER)
+            self._calls.refusal(
+                message.subject,
+                error,
+                caller=caller,
+                connection=connection,
+                request_id=request_id,
+                duration_ms=_since(arrived),
+            )
 
     async def _refuse(self, message: Msg, error: DibopError, request_id: str | None = None) -> None:
         self.counters.errors += 1
@@ -253,6 +275,21 @@ class Intake:
         except (NatsError, OSError, ValueError) as error:
             self.counters.undelivered += 1
             _log.error("A reply could not be sent", subject=message.subject, error=str(error) or type(error).__name__)
+
+
+def _read(message: Msg, headers: dict[str, str], request_id: str, arrived: float, place: _Place) -> Call:
+    subject = message.subject
+    if subject.startswith(_EXECAS):
+        subject = _EXEC + subject.removeprefix(_EXECAS)
+    if headers:
+        key = (subject, headers.get(CONNECTION_HEADER), headers.get(VERSION_HEADER))
+        waits = read_deadline(headers.get(DEADLINE_HEADER))
+        return Call(request_id, key, message.data, arrived, waits, headers.get(IDEMPOTENCY_HEADER), place)
+    return Call(request_id, (subject, None, None), message.data, arrived, None, None, place)
+
+
+def _since(arrived: float) -> float:
+    return round((monotonic() - arrived) * 1000, 3)
 
 
 async def _drain(subscription: Subscription) -> None:

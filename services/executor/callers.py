@@ -38,8 +38,8 @@ class Callers:
         if self._verifier is not None:
             await self._verifier.keys.stop()
 
-    async def admit(self, authorization: str | None, subject: str) -> None:
-        """Refuse with `unauthenticated`, or with `forbidden` where the person may not ask for this."""
+    async def admit(self, authorization: str | None, subject: str) -> str:
+        """Who is asking; `unauthenticated`, or `forbidden` where the person may not ask for this."""
         principal = await self.principal(authorization)
         address = parse(subject)
         if address.plane == EXECAS_PLANE:
@@ -50,6 +50,7 @@ class Callers:
                 f"{principal.subject!r} belongs to enterprise {principal.enterprise!r}, and the request is for "
                 f"{address.enterprise!r}. Send it to your own enterprise's subject.",
             )
+        return principal.subject
 
     async def principal(self, authorization: str | None) -> Principal:
         """Whose token it is, with the standing of its enterprise now, or `unauthenticated`."""

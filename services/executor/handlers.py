@@ -83,8 +83,15 @@ class Ports:
     suspended: Container[str] = frozenset()
 
 
-async def execute(call: Call, ports: Ports) -> bytes:
-    """Run a published operation; the encoded reply, or a DibopError."""
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """The encoded reply, and the result that it tells of."""
+
+    body: bytes
+    result: Result
+
+
+async def execute(call: Call, ports: Ports) -> Answer:
+    """Run a published operation, or raise a DibopError."""
     _check_deadline(call)
     _check_standing(call, ports)
     body = call.body
@@ -96,7 +103,7 @@ async def execute(call: Call, ports: Ports) -> bytes:
     return await _run(call, request, route, ports)
 
 
-async def execute_draft(call: Call, ports: Ports) -> bytes:
+async def execute_draft(call: Call, ports: Ports) -> Answer:
     """Run an operation of a draft's document with the test credentials that the request brings."""
     _check_deadline(call)
     _check_standing(call, ports)
@@ -107,7 +114,7 @@ async def execute_draft(call: Call, ports: Ports) -> bytes:
     return await _run(call, request, route, ports)
 
 
-async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports) -> bytes:
+async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports) -> Answer:
     operation, target = route.operation, route.target
     keep_out(target.secrets)
     http_request = build_request(
@@ -153,10 +160,10 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
         ),
     )
     encoded = encode_reply(result, _since(call), max_bytes=ports.max_reply_bytes)
-    if encoded is not None:
-        return encoded
-    parts = await ports.parts.store(route.hold.target.enterprise, result.body)
-    return encode_reply_in_parts(result, _since(call), parts, max_bytes=ports.max_reply_bytes)
+    if encoded is None:
+        parts = await ports.parts.store(route.hold.target.enterprise, result.body)
+        encoded = encode_reply_in_parts(result, _since(call), parts, max_bytes=ports.max_reply_bytes)
+    return Answer(encoded, result)
 
 
 def _check_deadline(call: Call) -> None:

@@ -22,6 +22,9 @@ class ExecutorSettings(ServiceSettings):
     nats_inbox_prefix: str = Field(
         "_INBOX.svc.executor", description="Prefix of this user's private inboxes, which its NATS permissions name."
     )
+    call_log: bool = Field(
+        True, description="Tell the registry of every execution, for the call log: metadata alone, in batches."
+    )
     worker: str = Field(
         "", max_length=64, description="This worker's name in status and logs; its process id if empty."
     )

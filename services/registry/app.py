@@ -12,11 +12,12 @@ import structlog
 
 from services.registry.buckets import NatsBuckets, NatsProjections
 from services.registry.bus import HealthMirror, serve
-from services.registry.handlers import drift, enterprises, projections, test_credentials
-from services.registry.hearing import EnterpriseEvents
+from services.registry.handlers import calls, drift, enterprises, projections, test_credentials
+from services.registry.hearing import call_events, enterprise_events
 from services.registry.settings import RegistrySettings
 from services.registry.store import SqlStore
 from shared.contracts.subjects import (
+    CALLS_STREAM,
     CONNECTIONS_BUCKET,
     ENTERPRISES_BUCKET,
     EVENTS_STREAM,
@@ -36,6 +37,7 @@ from shared.tasks import end
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 STREAMS: Final = (
     EVENTS_STREAM,
+    CALLS_STREAM,
     key_value_stream(CONNECTIONS_BUCKET),
     key_value_stream(ENTERPRISES_BUCKET),
     key_value_stream(HEALTH_BUCKET),
@@ -80,7 +82,10 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
     serve(service, store, written, NatsBuckets(lambda: service.js), health)
     standings = Enterprises(lambda: service.nc)
     service.mind(standings.standing)
-    told = EnterpriseEvents(lambda: service.js, lambda what, event: enterprises.hear(store, written, what, event))
+    listeners = (
+        enterprise_events(lambda: service.js, lambda told, event: enterprises.hear(store, written, told, event)),
+        call_events(lambda: service.js, lambda told: calls.keep(store, told)),
+    )
     tasks: list[asyncio.Task[None]] = []
     relays: list[OutboxRelay] = []
 
@@ -91,16 +96,19 @@ def build(settings: RegistrySettings, database: Database) -> CommandService:
         relay = OutboxRelay(database, service.js)
         relay.start()
         relays.append(relay)
-        told.start()
+        for listener in listeners:
+            listener.start()
         for what, work, seconds in (
             ("projections", lambda: projections.finish(store, written), settings.projection_repair_seconds),
+            ("call log", lambda: calls.sweep(store, days=settings.call_log_days), settings.call_log_sweep_seconds),
             ("expiry", lambda: test_credentials.sweep(store), settings.test_credentials_sweep_seconds),
         ):
             tasks.append(asyncio.create_task(_repeat(what, work, seconds)))
 
     async def stop() -> None:
         await end(*tasks)
-        await told.stop()
+        for listener in listeners:
+            await listener.stop()
         for relay in relays:
             await relay.stop()
         await health.stop()

@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from services.registry.buckets import told_as_passing
 from services.registry.handlers import (
     audit,
+    calls,
     connections,
     connectors,
     consumers,
@@ -127,6 +128,7 @@ def serve(service: CommandService, store: Store, projections: Projections, bucke
     answer("keys", "retire", commands.RetireKey, keys.retire, store)
     answer("projection", "check", commands.CheckProjection, drift.check, store, buckets)
     answer("projection", "rebuild", commands.RebuildProjection, drift.rebuild, store, buckets)
+    answer("call", "list", commands.ListCalls, calls.page, store)
     answer("audit", "list", commands.ListAudit, audit.page, store)
     answer("audit", "append", commands.AppendAudit, audit.append, store)
 

@@ -23,6 +23,12 @@ class RegistrySettings(ServiceSettings, DatabaseSettings):
         le=3600,
         description="How often the registry looks for connections that a failure kept from the executors, in seconds.",
     )
+    call_log_days: float = Field(
+        7.0, gt=0, le=366, description="How long the call log is kept, in days; fractions are allowed."
+    )
+    call_log_sweep_seconds: float = Field(
+        600.0, gt=0, le=86_400, description="How often the registry deletes calls that are older, in seconds."
+    )
     test_credentials_sweep_seconds: float = Field(
         60.0,
         gt=0,

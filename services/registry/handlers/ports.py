@@ -7,10 +7,12 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
+from services.registry.domain.calls import Question as CallQuestion
 from services.registry.domain.drafts import Revision
 from services.registry.domain.enterprises import EnterpriseRecord
 from services.registry.domain.lifecycle import PolicyUse
 from services.registry.domain.search import Question
+from shared.contracts.calls import ExecutedCall
 from shared.contracts.commands import AuditEntry, ConnectorRow, ConnectorState, Consumer, KeyUse, Scope
 from shared.contracts.events import Event
 from shared.contracts.lifecycle import LaterState
@@ -197,6 +199,15 @@ class ConnectionKey:
 
 
 @dataclass(frozen=True, slots=True)
+class CallRecord:
+    """An execution for `enterprise`, told by `worker`."""
+
+    enterprise: str
+    worker: str
+    call: ExecutedCall
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRecord:
     """An audit entry to be written; `entry_id` makes a repeat harmless."""
 
@@ -373,6 +384,19 @@ class Audit(Protocol):
         """Newest first."""
 
 
+class Calls(Protocol):
+    """The call log."""
+
+    async def add(self, records: Sequence[CallRecord]) -> None:
+        """Write executions; one whose id is there already stays as it is."""
+
+    async def page(self, enterprise: str, question: CallQuestion, *, limit: int) -> list[CallRecord]:
+        """Newest first."""
+
+    async def forget(self, *, before_ms: int, limit: int) -> int:
+        """Delete some that began before; the answer says how many."""
+
+
 class Work(Protocol):
     """One transaction: everything in it happens, or nothing."""
 
@@ -399,6 +423,9 @@ class Work(Protocol):
 
     @property
     def audit(self) -> Audit: ...
+
+    @property
+    def calls(self) -> Calls: ...
 
     async def emit(self, event: Event) -> None:
         """Send `event` once this transaction is committed."""

@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.store.audit import SqlAudit
+from services.registry.store.calls import SqlCalls
 from services.registry.store.connections import SqlConnections
 from services.registry.store.connectors import SqlConnectors
 from services.registry.store.drafts import SqlDrafts
@@ -42,6 +43,7 @@ class SqlWork:
         self.enterprises = SqlEnterprises(connection)
         self.keys = SqlKeys(connection)
         self.audit = SqlAudit(connection)
+        self.calls = SqlCalls(connection)
 
     async def emit(self, event: Event) -> None:
         await enqueue(self._connection, event)

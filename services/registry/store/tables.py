@@ -10,6 +10,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Double,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -270,3 +271,32 @@ audit: Final = Table(
 
 Index("audit_of_enterprise", audit.c.enterprise, audit.c.id)
 Index("audit_of_thing", audit.c.enterprise, audit.c.noun, audit.c.identifier, audit.c.id)
+
+calls: Final = Table(
+    "calls",
+    metadata,
+    Column("id", NAME, primary_key=True),
+    Column("enterprise", NAME, nullable=False),
+    Column("connector", NAME, nullable=False),
+    Column("operation", NAME, nullable=False),
+    Column("connection", NAME),
+    Column("version", String(20)),
+    Column("outcome", String(40), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("started_ms", BigInteger, nullable=False),
+    Column("duration_ms", Double, nullable=False),
+    Column("waited_ms", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("retry_stopped", String(20)),
+    Column("schema_valid", Boolean),
+    Column("caller", Text),
+    Column("reply_bytes", BigInteger, nullable=False),
+    Column("request_id", String(128), nullable=False),
+    Column("worker", String(64), nullable=False),
+    Index("calls_by_time", "enterprise", "started_ms", "id"),
+    Index("calls_by_connector", "enterprise", "connector", "started_ms", "id"),
+    Index("calls_by_request", "enterprise", "request_id"),
+    Index("calls_by_age", "started_ms"),
+    info=owned_by("enterprise"),
+)
+"""The call log: metadata of executions, as executors told it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from shared.contracts.commands.audit import AppendAudit, AuditAppended, AuditEntry, AuditPage, ListAudit
 from shared.contracts.commands.base import ConnectorState, Digest, Message, Scope, Slug, TemplateProblem, Token
+from shared.contracts.commands.calls import Call, CallPage, ListCalls
 from shared.contracts.commands.circuits import (
     AuditState,
     Circuit,
@@ -179,6 +180,8 @@ __all__ = [
     "AuditPage",
     "AuditState",
     "BumpName",
+    "Call",
+    "CallPage",
     "CatalogueEntryModel",
     "CatalogueVersionModel",
     "ChangeEnterprise",
@@ -245,6 +248,7 @@ __all__ = [
     "LimitOf",
     "LimitUse",
     "ListAudit",
+    "ListCalls",
     "ListConnections",
     "ListConnectors",
     "ListConsumers",

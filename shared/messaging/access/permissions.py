@@ -12,6 +12,8 @@ from typing import Final
 from shared.contracts.events import PUBLIC_EVENTS
 from shared.contracts.names import PLATFORM
 from shared.contracts.subjects import (
+    CALLS,
+    CALLS_STREAM,
     CATALOGUE_BUCKET,
     CONNECTIONS_BUCKET,
     ENTERPRISE_EVENTS_PATTERN,
@@ -125,12 +127,12 @@ def _stream_is_there(*streams: str) -> Grant:
     return Grant("wait until the streams exist", tuple(f"{_API}.STREAM.INFO.{stream}" for stream in streams))
 
 
-def _own_consumer(consumer: str) -> tuple[str, ...]:
-    """A durable consumer of EVENTS that is read, whoever made it."""
+def _own_consumer(consumer: str, stream: str = EVENTS_STREAM) -> tuple[str, ...]:
+    """A durable consumer that is read, whoever made it."""
     return (
-        f"{_API}.CONSUMER.INFO.{EVENTS_STREAM}.{consumer}",
-        f"{_API}.CONSUMER.MSG.NEXT.{EVENTS_STREAM}.{consumer}",
-        f"$JS.ACK.{EVENTS_STREAM}.{consumer}.>",
+        f"{_API}.CONSUMER.INFO.{stream}.{consumer}",
+        f"{_API}.CONSUMER.MSG.NEXT.{stream}.{consumer}",
+        f"$JS.ACK.{stream}.{consumer}.>",
     )
 
 
@@ -160,7 +162,11 @@ REGISTRY: Final = _service(
                 f"{_API}.CONSUMER.DELETE.{EVENTS_STREAM}.*",
             ),
         ),
-        _stream_is_there(EVENTS_STREAM),
+        Grant(
+            "take what executors tell into the call log",
+            (f"{_API}.CONSUMER.DURABLE.CREATE.{CALLS_STREAM}.{CALLS}", *_own_consumer(CALLS, CALLS_STREAM)),
+        ),
+        _stream_is_there(EVENTS_STREAM, CALLS_STREAM),
     ],
     subscribe=[Grant("its commands", ("registry.v1.> registry",))],
 )
@@ -207,7 +213,7 @@ EXECUTOR: Final = _service(
         _watch_bucket(HEALTH_BUCKET),
         _write_bucket(HEALTH_BUCKET),
         _read_objects(TEMPLATES_BUCKET),
-        _stream_is_there(EVENTS_STREAM, RESPONSES_STREAM),
+        _stream_is_there(EVENTS_STREAM, RESPONSES_STREAM, CALLS_STREAM),
     ],
     subscribe=[
         Grant(

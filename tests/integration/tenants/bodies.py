@@ -131,6 +131,7 @@ REGISTRY: Final[Mapping[str, Bodies]] = {
         {"noun": "connector", "identifier": t.slug},
         {"noun": "connection", "identifier": f"{t.slug}.{t.connection}"},
     ],
+    "call.list": lambda t: [{}, {"connector": t.slug}, {"outcome": "error"}],
     "projection.check": lambda t: [{"part": "connections"}, {"part": "catalogue", "after": f"row:{t.slug}"}],
     "projection.rebuild": lambda t: [{"part": "connections"}],
     "audit.append": lambda t: [_entry(t)],

@@ -15,7 +15,8 @@ from nats.errors import ConnectionClosedError
 from services.executor import bus
 from services.executor.bus import Intake
 from services.executor.callers import Callers
-from services.executor.handlers import Call, Ports
+from services.executor.domain.reply import Result
+from services.executor.handlers import Answer, Call, Ports
 from shared.contracts.errors import DibopError
 from tests.support.polling import eventually
 
@@ -76,7 +77,7 @@ class World:
             queue_size=limits.get("queue_size", 2),
         )
 
-    async def execute(self, call: Call, _ports: Ports) -> bytes:
+    async def execute(self, call: Call, _ports: Ports) -> Answer:
         self.calls.append(call)
         if self.waiting:
             call.place.give_up()
@@ -87,7 +88,7 @@ class World:
             call.place.take_back()
         if self.error is not None:
             raise self.error
-        return b"result"
+        return Answer(b"result", cast("Result", None))
 
 
 @pytest.fixture

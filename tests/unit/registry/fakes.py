@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.registry.domain.drafts import Revision
@@ -13,6 +13,7 @@ from services.registry.domain.lifecycle import PolicyUse
 from services.registry.domain.search import Question, sorted_by
 from services.registry.handlers.ports import (
     AuditRecord,
+    CallRecord,
     ConnectionKey,
     ConnectionRecord,
     ConnectorSummary,
@@ -83,6 +84,7 @@ class MemoryWork:
         self.versions = MemoryVersions(state)
         self.connectors = MemoryConnectors(state)
         self.connections = MemoryConnections(state)
+        self.calls = MemoryCalls()
         self.test_credentials = MemoryTestCredentials(state)
         self.enterprises = MemoryEnterprises(state)
         self.keys = MemoryKeys(state)
@@ -466,6 +468,19 @@ class MemoryAudit:
             and noun in {None, record.noun}
             and identifier in {None, record.identifier}
         ][:limit]
+
+
+class MemoryCalls:
+    """The call log, which no use case of the others reads."""
+
+    async def add(self, records: Sequence[CallRecord]) -> None:
+        raise NotImplementedError
+
+    async def page(self, enterprise: str, question: object, *, limit: int) -> list[CallRecord]:
+        raise NotImplementedError
+
+    async def forget(self, *, before_ms: int, limit: int) -> int:
+        raise NotImplementedError
 
 
 class MemoryProjections:
