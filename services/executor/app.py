@@ -122,13 +122,13 @@ class Executor:
             proxy=settings.proxy(),
         )
         self._audit = AuditTrail(self.nc, settings.service_token_file)
-        self._uses = UseLog(self._audit, settings.worker)
+        self._uses = UseLog(self._audit, settings.worker_name)
         self._uses.start()
         self._resilience = Resilience(self.nc, settings)
         await self._resilience.start()
         ports = await self._ports(self._transport, self._resilience)
         if settings.call_log:
-            self._calls = CallLog(self.nc.jetstream(), settings.worker)
+            self._calls = CallLog(self.nc.jetstream(), settings.worker_name)
             self._calls.start()
         self._intake = Intake(
             self.nc,

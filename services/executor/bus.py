@@ -228,20 +228,24 @@ class Intake:
         request_id = request_id_of(headers)
         place = _Place(self)
         caller: str | None = None
+        admitted = False
         try:
             if AUTHORIZATION_HEADER in headers or message.subject.startswith(_EXECAS):
                 caller = await self._callers.admit(headers.get(AUTHORIZATION_HEADER), message.subject)
+            admitted = True
             call = _read(message, headers, request_id, arrived, place)
             answer = await handler(call, self._ports)
         except asyncio.CancelledError:
             error = _interrupted() if place.may_have_gone_out else _stopping()
             await self._refuse(message, error, request_id)
-            self._note_refusal(message, caller, request_id, error, arrived)
+            if admitted:
+                self._note_refusal(message, caller, request_id, error, arrived)
             raise
         except Exception as raised:  # noqa: BLE001 - whatever a request holds, it is answered and the worker lives on
             error = as_dibop_error(raised, request_id)
             await self._refuse(message, error, request_id)
-            self._note_refusal(message, caller, request_id, error, arrived)
+            if admitted:  # others write nothing into an enterprise's log
+                self._note_refusal(message, caller, request_id, error, arrived)
         else:
             self.counters.results += 1
             await self._send(message, answer.body, None)

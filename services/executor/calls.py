@@ -18,7 +18,7 @@ from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
 from shared.contracts.execution import Attempt
 from shared.contracts.names import is_token
-from shared.contracts.subjects import CALLS, CALLS_STREAM
+from shared.contracts.subjects import CALLS
 from shared.messaging.events import publish_event
 from shared.tasks import end
 
@@ -155,7 +155,7 @@ class CallLog:
         self._pack()
         while self._untold:
             first = [self._untold[place] for place in range(min(_SIDE_BY_SIDE, len(self._untold)))]
-            await asyncio.gather(*(publish_event(self._js, event, stream=CALLS_STREAM) for event in first))
+            await asyncio.gather(*(publish_event(self._js, event) for event in first))
             for event in first:
                 self._untold.popleft()
                 self._waiting -= len(event.data["calls"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from pathlib import Path
 
 from pydantic import Field, field_validator
@@ -125,6 +127,11 @@ class ExecutorSettings(ServiceSettings):
         if value is not None:
             read_credentials(value)
         return value
+
+    @property
+    def worker_name(self) -> str:
+        """What this worker is called in logs that people read; no other has the same."""
+        return self.worker or f"{platform.node()}-{os.getpid()}"
 
     def proxy(self) -> Proxy | None:
         """The proxy that requests go out through; None where there is none."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import platform
 import uuid
 from collections import OrderedDict
 from typing import Final, Protocol
@@ -41,7 +39,7 @@ class UseLog:
 
     def __init__(self, trail: Trail, worker: str) -> None:
         self._trail = trail
-        self._worker = worker or f"{platform.node()}-{os.getpid()}"
+        self._worker = worker
         self._told: OrderedDict[Use, None] = OrderedDict()
         self._waiting: asyncio.Queue[ConnectionEntry] = asyncio.Queue(_MOST_WAITING)
         self._writing: asyncio.Task[None] | None = None

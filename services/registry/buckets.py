@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 import msgspec
 import structlog
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext
-from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
+from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError, NotFoundError
 from nats.js.kv import KeyValue
 
 from services.registry.handlers.ports import Bucket, ConnectionKey, DocumentState, Stored
 from shared.contracts import subjects
 from shared.contracts.errors import DibopError
 from shared.contracts.projections import ConnectionEntry, EnterpriseEntry
+from shared.messaging.bootstrap import key_value_stream
 from shared.messaging.kv import put_if_newer
 from shared.messaging.objects import Documents
 
@@ -81,12 +82,16 @@ class NatsBuckets:
         self._kv: dict[Bucket, KeyValue] = {}
         self._documents: Documents | None = None
 
-    async def keys(self, bucket: Bucket) -> list[str]:
-        with told_as_passing(f"The keys of the bucket {bucket!r} could not be listed."):
-            try:
-                return await (await self._opened(bucket)).keys()
-            except NoKeysError:
-                return []
+    async def keys(self, bucket: Bucket, *, after: int, limit: int) -> list[tuple[int, str]]:
+        prefix = f"$KV.{_NAMES[bucket]}."
+        found: list[tuple[int, str]] = []
+        with told_as_passing(f"The keys of the bucket {bucket!r} could not be listed."), suppress(NotFoundError):
+            while len(found) < limit:
+                stream = key_value_stream(_NAMES[bucket])
+                message = await self._js().get_msg(stream, after + 1, f"{prefix}>", direct=True, next=True)
+                after = message.seq or 0
+                found.append((after, (message.subject or "").removeprefix(prefix)))
+        return found
 
     async def look(self, bucket: Bucket, key: str) -> Stored:
         with told_as_passing(f"The entry {key!r} of the bucket {bucket!r} could not be read."):
@@ -143,7 +148,7 @@ async def _write(kv: KeyValue, key: str, seen: Stored, value: bytes | None) -> b
     return True
 
 
-@contextlib.contextmanager
+@contextmanager
 def told_as_passing(what: str) -> Iterator[None]:
     """JetStream that does not answer is no bug: the caller is told `what` that means."""
     try:

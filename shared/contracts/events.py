@@ -59,6 +59,11 @@ class Event:
         return subjects.event(self.enterprise, self.noun, self.identifier, self.what)
 
     @property
+    def stream(self) -> str:
+        """What keeps it: executions, of which there are very many, have a stream of their own."""
+        return subjects.CALLS_STREAM if self.noun == "operation" else subjects.EVENTS_STREAM
+
+    @property
     def type(self) -> str:
         return f"{TYPE_PREFIX}{self.noun}.{self.what}"
 

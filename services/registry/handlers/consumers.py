@@ -72,5 +72,11 @@ async def delete(store: Store, consumers: Consumers, caller: Caller, command: De
 
 
 def _heard(enterprise: str, pattern: str) -> list[str]:
+    if pattern.startswith("operation."):
+        raise DibopError(
+            "invalid-request",
+            f"{pattern!r}: what was executed is told too often to be kept for consumers. Listen by a plain "
+            "subscription, or read the call log ('dibop calls', the command call.list).",
+        )
     own = subjects.events(enterprise, pattern)
     return [own, *(subjects.events(PLATFORM, each) for each in narrowed(pattern, PUBLIC_EVENTS))]

@@ -8,6 +8,7 @@ a database that was there before a backup was restored, and the write on the rev
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias, TypeVar
@@ -41,6 +42,7 @@ _SETTLE_SECONDS: Final = 0.5
 """A change that is under way has reached its bucket by then."""
 _ROWS: Final = "row:"
 _KEYS: Final = "key:"
+_KEY_CURSOR: Final = re.compile(rf"{_KEYS}[0-9]{{1,15}}\Z", re.ASCII)
 _CONNECTION_TOKENS: Final = 3
 
 T = TypeVar("T")
@@ -128,14 +130,12 @@ async def _keys(store: Store, buckets: Buckets, query: CheckProjection) -> tuple
             keys = await rows(work, after.removeprefix(_ROWS) or None, query.limit)
         if len(keys) == query.limit:
             return keys, _ROWS + keys[-1]
-        return keys, None if part is None else _KEYS
-    if part is None or not after.startswith(_KEYS):
+        return keys, None if part is None else f"{_KEYS}0"
+    if part is None or _KEY_CURSOR.match(after) is None:
         raise DibopError("invalid-request", f"after: {after[:80]!r} is no page's next_after. Begin without one.")
-    last = after.removeprefix(_KEYS)
-    there = sorted(key for key in await buckets.keys(part.bucket) if key > last)
-    page = there[: query.limit]
-    more = len(there) > query.limit
-    return page, _KEYS + page[-1] if more else None
+    there = await buckets.keys(part.bucket, after=int(after.removeprefix(_KEYS)), limit=query.limit)
+    more = len(there) == query.limit
+    return [key for _, key in there], f"{_KEYS}{there[-1][0]}" if more else None
 
 
 async def _differing(

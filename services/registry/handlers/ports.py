@@ -486,8 +486,8 @@ class Stored:
 class Buckets(Protocol):
     """The projections as they stand, right or wrong."""
 
-    async def keys(self, bucket: Bucket) -> list[str]:
-        """Every key that holds something, in no certain order."""
+    async def keys(self, bucket: Bucket, *, after: int, limit: int) -> list[tuple[int, str]]:
+        """Keys with their revisions, in their order, after `after`; deleted ones may be among them."""
 
     async def look(self, bucket: Bucket, key: str) -> Stored: ...
 

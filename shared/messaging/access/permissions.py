@@ -147,8 +147,6 @@ REGISTRY: Final = _service(
         _write_bucket(CATALOGUE_BUCKET),
         _write_bucket(CONNECTIONS_BUCKET),
         _write_bucket(ENTERPRISES_BUCKET),
-        _watch_bucket(CATALOGUE_BUCKET),
-        _watch_bucket(CONNECTIONS_BUCKET),
         _watch_bucket(ENTERPRISES_BUCKET),
         _write_objects(TEMPLATES_BUCKET),
         _read_objects(TEMPLATES_BUCKET),

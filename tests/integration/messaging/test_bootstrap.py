@@ -16,7 +16,7 @@ from shared.messaging.events import publish_event
 from shared.settings import BusSettings
 from tests.support.servers import NatsServer
 
-ALL = {"EVENTS", "RESPONSES", "KV_catalogue", "KV_connections", "KV_enterprises", "KV_health", "OBJ_templates"}
+ALL = {"EVENTS", "CALLS", "RESPONSES", "KV_catalogue", "KV_connections", "KV_enterprises", "KV_health", "OBJ_templates"}
 
 
 @pytest.fixture

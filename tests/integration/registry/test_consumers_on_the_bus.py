@@ -97,3 +97,9 @@ async def test_viewers_make_none_and_there_is_an_end_to_their_number(people: Peo
 )
 async def test_names_and_patterns_are_checked(people: People, body: dict[str, object]) -> None:
     assert (await people.admin.refused("consumer.create", body)).code == "invalid-request"
+
+
+@pytest.mark.usefixtures("registry")
+async def test_what_was_executed_is_kept_for_no_consumer(people: People) -> None:
+    refused = await people.admin.refused("consumer.create", CreateConsumer(name="all", pattern="operation.*.executed"))
+    assert (refused.code, "call log" in refused.detail) == ("invalid-request", True)

@@ -35,6 +35,7 @@ _OF_ITS_OWN: Final = re.compile(r"globex-[0-9a-f]{12}|sha256:[0-9a-f]{64}")
 ALL: Final = [(plane, command) for plane, commands in COMMANDS.items() for command in commands]
 READ_BY_PLATFORM_ADMINS: Final = {
     ("registry", "audit.list"): {"ok"},
+    ("registry", "call.list"): {"ok"},
     ("registry", "connection.list"): {"ok"},
     ("registry", "connection.show"): {"ok"},
     ("registry", "connector.list"): {"ok"},

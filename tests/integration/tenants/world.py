@@ -289,7 +289,7 @@ class World:
             async with database.read() as connection:
                 for table in metadata.tables.values():
                     column = tenant_column(table)
-                    if column is not None:
+                    if column is not None and table.name != "calls":  # which tells of refusals, too
                         query = across_tenants(sa.select(table).where(table.c[column] == VICTIM))
                         found[table.name] = sorted(map(repr, await connection.execute(query)))
         js = self.users["operator"].jetstream()
