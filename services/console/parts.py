@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 
 from services.console.bus import Bus
@@ -18,7 +19,10 @@ from shared.security.sealing import SealingKey
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`stopping` is set when the console is about to go: streams end by themselves then."""
+    """`stopping` is set when the console is about to go: streams end by themselves then.
+
+    `open_streams` counts them by person.
+    """
 
     settings: ConsoleSettings
     bus: Bus
@@ -30,3 +34,4 @@ class Parts:
     callers: Callers
     sealing_key: SealingKey | None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    open_streams: Counter[str] = field(default_factory=Counter)

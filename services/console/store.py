@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from shared.contracts.errors import DibopError
 
-Kind = Literal["session", "link", "authorization", "sign-in"]
+Kind = Literal["session", "link", "authorization", "grant", "sign-in"]
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12

@@ -15,13 +15,16 @@ from starlette.responses import Response
 
 from services.console.api import (
     administration,
+    authorizations,
     connections,
     connectors,
     drafts,
     executions,
     health,
+    health_events,
     reviews,
     session,
+    status,
     templates,
     testing,
     versions,
@@ -45,8 +48,11 @@ ROUTERS: Final = (
     versions.router,
     reviews.router,
     connections.router,
+    authorizations.router,
+    health_events.router,
     executions.router,
     administration.router,
+    status.router,
 )
 _DESCRIPTION: Final = (
     "Everything the console does, for programs. Send a token as `Authorization: Bearer <token>`. Errors are "
@@ -89,6 +95,7 @@ def _with_routes(*middleware: Middleware) -> FastAPI:
         separate_input_output_schemas=False,
     )
     app.include_router(health.router)
+    app.include_router(authorizations.callback_router)
     api = APIRouter(prefix=API, responses=_problems())
     for router in ROUTERS:
         api.include_router(router)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import Query
 from pydantic import Field
@@ -15,6 +15,8 @@ from shared.contracts.names import SLUG_PATTERN, TOKEN_PATTERN
 from shared.security import credentials as giving
 
 router = routing.router("connections")
+
+_PING_SECONDS: Final = 60.0
 
 
 class NewConnection(View):
@@ -96,6 +98,13 @@ async def rotate(slug: SlugPath, name: NamePath, body: NewCredentials, desk: Des
 async def delete(slug: SlugPath, name: NamePath, desk: DeskOf) -> c.ConnectionDeleted:
     body = c.DeleteConnection(connector=slug, name=name)
     return await desk.registry(desk.enterprise, "connection.delete", body, c.ConnectionDeleted)
+
+
+@router.post("/connections/{slug}/{name}/ping", summary="Probe a connection with its own credentials, step by step")
+async def ping(slug: SlugPath, name: NamePath, desk: DeskOf) -> c.Probed:
+    """What comes of it becomes the connection's health."""
+    body = c.PingConnection(connector=slug, connection=name)
+    return await desk.executor(desk.enterprise, "connection.ping", body, c.Probed, seconds=_PING_SECONDS)
 
 
 @router.get("/connections/{slug}/{name}/circuits", summary="Circuits, cooldowns and limits of a connection")

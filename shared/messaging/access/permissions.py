@@ -29,7 +29,7 @@ from shared.contracts.subjects import (
     event_consumer,
     events,
 )
-from shared.messaging.bootstrap import key_value_stream, object_stream
+from shared.messaging.bootstrap import key_value_stream, object_stream, stream_configs
 
 _API: Final = "$JS.API"
 
@@ -229,7 +229,11 @@ CONSOLE: Final = _service(
         Grant("operations in the name of a person, whose token the executor verifies", ("execas.v1.>",)),
         Grant("commands in the name of a person", ("registry.v1.>", "publisher.v1.>", "executor.v1.>")),
         Grant("read large replies", (f"{_API}.DIRECT.GET.{RESPONSES_STREAM}.resp.v1.>",)),
-        Grant("see which services run", ("$SRV.PING.>", "$SRV.INFO.>", "$SRV.STATS.>")),
+        Grant("see which services run", ("$SRV.PING", "$SRV.PING.>", "$SRV.INFO.>", "$SRV.STATS.>")),
+        Grant(
+            "see how full streams and buckets are",
+            tuple(f"{_API}.STREAM.INFO.{config.name}" for config in stream_configs()),
+        ),
     ],
     subscribe=[Grant("events of every enterprise", ("evt.v1.>",))],
 )

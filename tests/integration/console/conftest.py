@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 
 import httpx
@@ -15,7 +15,15 @@ from shared.security.principals import Role
 from tests.integration.tenants.world import AnyUser, World, served
 from tests.support.console import browser, console_at, program
 from tests.support.fault_server import FaultServer
+from tests.support.oauth_server import OAuthServer, oauth_server
 from tests.support.tokens import Tokens
+
+
+@pytest.fixture(scope="session")
+def oauth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OAuthServer]:
+    """An authorization server with an API behind it."""
+    with oauth_server(tmp_path_factory.mktemp("oauth")) as server:
+        yield server
 
 
 @dataclass(frozen=True)
@@ -29,12 +37,14 @@ class Stage:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stage(
-    nats_url: str, redis_url: str, tokens: Tokens, tmp_path_factory: pytest.TempPathFactory
+    nats_url: str, redis_url: str, tokens: Tokens, oauth: OAuthServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Stage]:
     directory = tmp_path_factory.mktemp("console")
     async with FaultServer() as upstream:
         address = upstream.url("").rstrip("/")
-        async with served(AnyUser(nats_url), redis_url, address, tokens, directory) as world:
+        async with served(
+            AnyUser(nats_url), redis_url, address, tokens, directory, also_allowed=oauth.authority
+        ) as world:
             key = directory / "sealing-key.json"
             key.write_text(world.ring.sealing_key.dump())
             settings = {"nats_url": nats_url, "redis_url": redis_url, "token_key_file": tokens.key_file}

@@ -36,7 +36,7 @@ def fuzzed(url: str, token: str) -> list[str]:
     failures: list[str] = []
     document = openapi_document()
     schema = schemathesis.openapi.from_dict(document)
-    for found in schema.get_all_operations():
+    for found in schema.exclude(path_regex="events$").get_all_operations():  # these do not end
         assert isinstance(found, Ok), found
         operation = found.ok()
 

@@ -339,9 +339,9 @@ _NEEDED: Final[dict[str, Any]] = {"database_url": "sqlite+aiosqlite://", "servic
 
 @contextlib.asynccontextmanager
 async def served(
-    users: NatsUsers, redis_url: str, upstream: str, tokens: Tokens, directory: Path
+    users: NatsUsers, redis_url: str, upstream: str, tokens: Tokens, directory: Path, *, also_allowed: str = ""
 ) -> AsyncIterator[World]:
-    """The world, furnished, as long as the block lasts."""
+    """The world, furnished, as long as the block lasts. `also_allowed` is one more host:port that may be called."""
     ring = KeyRing.generate()
     write_private(directory / "ring.json", ring.dump())
     for role in _SERVICES:
@@ -373,7 +373,7 @@ async def served(
                 redis_url=redis_url,
                 seal_keyring_file=directory / "ring.json",
                 service_token_file=directory / "executor.token",
-                egress_allow=upstream.removeprefix("http://"),
+                egress_allow=f"{upstream.removeprefix('http://')},{also_allowed}",
             )
         )
         for service in (registry, publisher, executor):
