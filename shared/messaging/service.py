@@ -174,14 +174,14 @@ class CommandService:
                 await hook()
             await self.broker.start()
             await client.flush()
+            self._micro = await nats.micro.add_service(
+                client,
+                ServiceConfig(name=f"dibop-{self.name}", version=self._version, metadata={"pid": str(os.getpid())}),
+            )
+            await client.flush()
         except BaseException:
             await self._disconnect()
             raise
-        self._micro = await nats.micro.add_service(
-            client,
-            ServiceConfig(name=f"dibop-{self.name}", version=self._version, metadata={"pid": str(os.getpid())}),
-        )
-        await client.flush()
         _log.info("Ready", version=self._version)
 
     async def drain_and_stop(self) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.util import await_only
 from tenacity import Retrying, retry_if_exception_message, stop_after_delay, wait_fixed
 
+from shared.persistence import sqlite_driver
 from shared.persistence.tenancy import require_named, says_across
 
 Dialect = Literal["sqlite", "postgresql"]
@@ -120,7 +121,11 @@ _FORMS: Final = "It must be sqlite+aiosqlite:///file.db or postgresql+asyncpg://
 def _sqlite(address: URL) -> AsyncEngine:
     if address.database and address.database != ":memory:":
         Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(address, connect_args={"timeout": _BUSY_SECONDS}, hide_parameters=True)
+    engine = create_async_engine(
+        address,
+        connect_args={"timeout": _BUSY_SECONDS, "async_creator_fn": sqlite_driver.connect},
+        hide_parameters=True,
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: object) -> None:

@@ -67,7 +67,7 @@ class SqlConnectors:
             "limit": limit,
         }
         rows = await self._connection.execute(_statement(shape), values)
-        return [_row(row) for row in rows]
+        return [_row(row) for row in rows.all()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,8 @@ def _visible(shape: _Shape) -> Sequence[Condition]:
     hidden = select(literal(1)).where(twin.c.owner == _ENTERPRISE, twin.c.slug == connectors.c.slug)
     if not shape.drafts:
         hidden = hidden.where(twin.c.state != "draft")
-    offered = and_(connectors.c.owner == PLATFORM, connectors.c.state.in_(sorted(OFFERED)), ~hidden.exists())
+    states = [literal(state) for state in sorted(OFFERED)]  # of a list of plain values the statement is written anew
+    offered = and_(connectors.c.owner == PLATFORM, connectors.c.state.in_(states), ~hidden.exists())
     return [mine, offered]
 
 

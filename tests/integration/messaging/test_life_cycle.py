@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 
+import nats.micro
 import pytest
 from pydantic import BaseModel
 
@@ -114,6 +115,25 @@ async def test_a_service_drains_when_signalled(service: CommandService, nc: BusC
 
     running = asyncio.create_task(run_until_signalled(service))
     await eventually(lambda: served(nc, token))
+
+    os.kill(os.getpid(), signal.SIGTERM)
+
+    await asyncio.wait_for(running, 10)
+    assert service.nc.is_closed
+
+
+async def test_a_service_signalled_before_it_is_ready_leaves_no_connection(
+    service: CommandService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signing_on = asyncio.Event()
+
+    async def sign_on(*_: object) -> None:
+        signing_on.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(nats.micro, "add_service", sign_on)
+    running = asyncio.create_task(run_until_signalled(service))
+    await signing_on.wait()
 
     os.kill(os.getpid(), signal.SIGTERM)
 
