@@ -16,7 +16,7 @@ PYTEST := $(PY) -m pytest
 PYTEST_SIDE_BY_SIDE = $(PYTEST) --numprocesses $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up down status test test-fast test-unit test-fuzz test-integration test-e2e lint format types imports bench soak fuzz docs lock clean
+.PHONY: help install install-dev up down status test test-fast test-unit test-fuzz test-integration test-e2e test-ui browser vendor lint format types imports bench soak fuzz docs lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -55,7 +55,7 @@ status: install ## what runs, and where
 	@$(VENV)/bin/dibop status --home $(DIBOP_HOME)
 
 # ---- checks ------------------------------------------------------------------------------------
-test: lint test-unit test-fuzz test-integration test-e2e ## everything: lint, types, import rules, all tests
+test: lint test-unit test-fuzz test-integration test-e2e test-ui ## everything: lint, types, import rules, all tests
 
 test-fast: lint test-unit ## lint, types, import rules and the tests that need no server
 
@@ -70,6 +70,16 @@ test-integration: install-dev
 
 test-e2e: install-dev
 	$(PYTEST_SIDE_BY_SIDE) tests/e2e
+
+# A process of its own: synchronous Playwright and tests that run an event loop do not go together.
+test-ui: install-dev browser ## the console in a real Chromium
+	$(PYTEST) tests/browser
+
+browser: ## Chromium for the tests of the console, from the system's packages
+	@for path in "$$DIBOP_BROWSER" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome; do \
+	  test -n "$$path" -a -x "$$path" && exit 0; done; \
+	test "$$(id -u)" = 0 || { echo "no Chromium: install it, or name one in DIBOP_BROWSER" >&2; exit 0; }; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
 
 lint: install-dev types imports
 	$(VENV)/bin/ruff check .
@@ -105,6 +115,11 @@ lock: $(VENV)/bin/uv ## recompute the locks from pyproject.toml
 	  echo uv | $$compile - -o requirements-uv.lock; \
 	  $$compile --extra local --group build pyproject.toml -o requirements.lock; \
 	  $$compile --extra local --group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+vendor: ## rebuild what the console ships of others (needs node and npm)
+	rm -rf build/vendor && mkdir -p build/vendor && cp tools/vendor/* build/vendor
+	cd build/vendor && npm install --silent --no-audit --no-fund --no-package-lock && \
+	  node build.mjs ../../services/console/static/vendor ../../tests/browser/vendor
 
 clean: ## remove the environment and every cache
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build dist
