@@ -28,7 +28,8 @@ def address(name: str) -> str:
 def test_what_a_module_needs_comes_before_it_and_once(tmp_path: Path) -> None:
     entry = write(
         tmp_path,
-        page='import A from "vendor/alpine.js";\nimport { one } from "./one.js";\nimport { two } from "./two.js";\none();\n',
+        page='import A from "vendor/alpine.js";\nimport { one } from "./one.js";\n'
+        'import { two } from "./two.js";\none();\n',
         one='import { two } from "./two.js";\nexport const one = () => two();\n',
         two="export function two() {}\n",
     )
