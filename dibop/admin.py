@@ -10,11 +10,10 @@ from typing import Any, Final
 
 from dibop.client import COMMAND_SECONDS, Client, Reply
 from dibop.errors import NotFoundError
+from dibop.test_runs import TestRuns
 from shared.contracts import commands as c
 from shared.contracts.names import PLATFORM
 
-_RUN_SECONDS: Final = 600.0
-"""A test run executes operations one after the other; each is bounded by its own timeout."""
 _PUBLISH_SECONDS: Final = 60.0
 _EXCHANGE_SECONDS: Final = 60.0
 _PING_SECONDS: Final = 60.0
@@ -231,19 +230,8 @@ class Executors:
         return await self._client.command("executor", self.enterprise, "keys", "reseal", command, c.Resealed)
 
 
-class Publisher:
+class Publisher(TestRuns):
     """Tests, the gate and publishing of one owner's drafts."""
-
-    def __init__(self, client: Client, enterprise: str) -> None:
-        self._client = client
-        self.enterprise = enterprise
-
-    async def plan_test(self, slug: str, operations: list[str] | None = None) -> c.TestPlan:
-        body = c.PlanTest(slug=slug, operations=operations)
-        return await self._ask("test", "plan", body, c.TestPlan, COMMAND_SECONDS)
-
-    async def run_test(self, command: c.RunTest) -> c.TestReport:
-        return await self._ask("test", "run", command, c.TestReport, _RUN_SECONDS)
 
     async def checklist(self, slug: str, scope: c.Scope) -> c.Checklist:
         """What publishing still needs."""

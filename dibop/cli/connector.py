@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from dibop.cli import authorize, copies, diff, lifecycle, listing, options, output, runner
+from dibop.cli import copies, diff, lifecycle, listing, options, output, runner, test
 
 if TYPE_CHECKING:
     from dibop.authoring import TemplateFile
     from dibop.client import Client
-    from shared.contracts.commands import Connector, DraftSaved, Published, TestReport, VersionSummary
+    from shared.contracts.commands import Connector, DraftSaved, Published, VersionSummary
     from shared.contracts.template import Problem
 
 app = typer.Typer(help="Write, look at, test and publish connectors.", no_args_is_help=True)
 app.command("list")(listing.list_connectors)
 app.command()(diff.diff)
+app.command("test")(test.run_test)
 lifecycle.register(app)
 copies.register(app)
 
@@ -153,60 +154,6 @@ def _deprecation(version: VersionSummary) -> str:
     return ", ".join(part for part in (until, f"use {told.successor}" if told.successor else "") if part)
 
 
-@app.command("test")
-def run_test(
-    slug: Slug,
-    *,
-    operations: Annotated[
-        list[str] | None,
-        typer.Option("--operation", metavar="NAME", help="Only this one; repeatable. By default all idempotent ones."),
-    ] = None,
-    credentials_file: options.CredentialsFile = None,
-    consent: Annotated[
-        bool,
-        typer.Option("--authorize", help="Ask for a person's consent first: for OAuth2's authorization_code grant."),
-    ] = False,
-    no_browser: authorize.NoBrowser = False,
-    port: authorize.Port = 0,
-    redirect_host: authorize.RedirectHost = "127.0.0.1",
-    timeout: Annotated[
-        float | None, typer.Option("--timeout", min=0.1, max=300, help="Seconds that one attempt may take.")
-    ] = None,
-    owner: options.Owner = None,
-    home: options.Home = None,
-    as_json: options.Json = False,
-) -> None:
-    """Run operations of the draft with their sample values through an executor; successes are evidence for publishing.
-
-    Credentials are used for this run alone. Exit code 1 where an operation fails.
-
-    Examples: `dibop connector test openweathermap --credentials-file key.yaml`,
-    `dibop connector test crm --operation create_contact`, `dibop connector test crm --authorize`
-    """
-    way = authorize.way_of(browser=not no_browser, host=redirect_host, port=port, timeout=authorize.LONGEST_WAIT)
-
-    async def work(client: Client) -> TestReport:
-        from dibop.admin import Publisher
-        from dibop.cli import credentials
-        from shared.contracts.commands import RunTest
-
-        draft, template = await credentials.draft_template(client, slug, _owner_of(client, owner))
-        sealed = credentials.for_test(client, template, draft.owner, credentials_file)
-        if consent:
-            sealed = await authorize.for_test(client, template, sealed, draft.owner, way)
-        command = RunTest(slug=slug, operations=operations, credentials=sealed, timeout=timeout)
-        with output.waiting(f"testing {slug}"):
-            return await Publisher(client, draft.owner).run_test(command)
-
-    report = runner.with_client(home, work)
-    if as_json:
-        output.print_json(report.model_dump(mode="json"))
-    else:
-        _print_test(report)
-    if any(operation.outcome == "fail" for operation in report.operations):
-        runner.fail()
-
-
 @app.command()
 def publish(
     slug: Slug,
@@ -235,7 +182,9 @@ def publish(
         from dibop.admin import Publisher, find_draft
         from shared.contracts.names import PLATFORM
 
-        named = _owner_of(client, owner) or _owner_of(client, "enterprise" if scope == "enterprise" else None)
+        named = options.owner_named(client, owner) or options.owner_named(
+            client, "enterprise" if scope == "enterprise" else None
+        )
         draft = await find_draft(client, slug, named)
         enterprise = draft.owner if draft else named or client.enterprise
         wanted = scope or ("catalogue" if enterprise == PLATFORM else "enterprise")
@@ -280,37 +229,7 @@ def _refuse_invalid(read: TemplateFile) -> None:
     read.require_valid()
 
 
-def _print_test(report: TestReport) -> None:
-    output.print_table(
-        ["operation", "result", "status", "ms", "schema", "reason"],
-        [
-            (o.operation, o.outcome, o.status_code, _ms(o.duration_ms), _schema(o.schema_valid), o.reason or "")
-            for o in report.operations
-        ],
-        "The draft has no operation.",
-    )
-    counts = {outcome: sum(o.outcome == outcome for o in report.operations) for outcome in ("pass", "fail", "skip")}
-    output.say(
-        f"{counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped; revision {report.revision}"
-    )
-
-
-def _ms(duration: float | None) -> str | None:
-    return None if duration is None else f"{duration:.0f}"
-
-
-def _schema(valid: bool | None) -> str:
-    return {True: "valid", False: "broken", None: "-"}[valid]
-
-
-def _owner_of(client: Client, owner: str | None) -> Any:
-    """The enterprise that `--owner` names."""
-    from shared.contracts.names import PLATFORM
-
-    return {"platform": PLATFORM, "enterprise": client.enterprise}.get(owner or "")
-
-
 async def _find(client: Client, slug: str, owner: str | None) -> Connector:
     from dibop.admin import Registry
 
-    return await Registry(client, _owner_of(client, owner) or client.enterprise).require_connector(slug)
+    return await Registry(client, options.owner_named(client, owner) or client.enterprise).require_connector(slug)

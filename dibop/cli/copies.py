@@ -43,10 +43,9 @@ def duplicate(
 
     async def work(client: Client) -> DraftSaved:
         from dibop.admin import Registry, find_draft
-        from dibop.cli.draft import owner_of
         from shared.contracts.commands import DuplicateConnector
 
-        enterprise = owner_of(client, owner)
+        enterprise = options.owner_named(client, owner)
         if enterprise is None:
             original = await find_draft(client, slug)
             enterprise = original.owner if original is not None else client.enterprise
@@ -76,9 +75,8 @@ def delete(
 
     async def work(client: Client) -> ConnectorDeleted:
         from dibop.admin import Registry, require_draft
-        from dibop.cli.draft import owner_of
 
-        draft = await require_draft(client, slug, owner_of(client, owner))
+        draft = await require_draft(client, slug, options.owner_named(client, owner))
         return await Registry(client, draft.owner).delete_connector(slug, draft.revision)
 
     deleted = runner.with_client(home, work)

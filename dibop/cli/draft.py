@@ -166,17 +166,10 @@ def discard(
     _print_saved(runner.with_client(home, work), "discarded the edits of", as_json=as_json)
 
 
-def owner_of(client: Client, owner: str | None) -> str | None:
-    """The enterprise that `--owner` names."""
-    from shared.contracts.names import PLATFORM
-
-    return {"platform": PLATFORM, "enterprise": client.enterprise}.get(owner or "")
-
-
 async def _current(client: Client, slug: str, owner: str | None) -> Draft:
     from dibop.admin import require_draft
 
-    return await require_draft(client, slug, owner_of(client, owner))
+    return await require_draft(client, slug, options.owner_named(client, owner))
 
 
 def _read(file: str) -> dict[str, Any]:

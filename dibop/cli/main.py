@@ -25,6 +25,7 @@ from dibop.cli import (
     projections,
     review,
     stack,
+    test,
     token,
 )
 from shared.contracts.errors import DibopError
@@ -45,6 +46,7 @@ projections.register(app)
 app.add_typer(connector.app, name="connector")
 app.add_typer(review.app, name="review")
 app.add_typer(draft.app, name="draft")
+app.add_typer(test.app, name="test")
 app.add_typer(connection.app, name="connection")
 app.add_typer(circuit.app, name="circuit")
 execute.register(app)

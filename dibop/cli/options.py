@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from dibop.cli import output
+
+if TYPE_CHECKING:
+    from dibop.client import Client
 
 
 def _json_mode(value: bool) -> bool:
@@ -33,3 +36,10 @@ CredentialsFile = Annotated[
         metavar="FILE",
     ),
 ]
+
+
+def owner_named(client: Client, owner: str | None) -> str | None:
+    """The enterprise that `--owner` names."""
+    from shared.contracts.names import PLATFORM
+
+    return {"platform": PLATFORM, "enterprise": client.enterprise}.get(owner or "")

@@ -13,7 +13,7 @@ from dibop.local.home import Home
 from dibop.local.parts import EXAMPLES, has_demo
 from dibop.local.stack import Reporter
 from dibop.sealing import complete, connection_command, load_sealing_key, sealed_for_test
-from shared.contracts.commands import RunTest
+from shared.contracts.commands import StartTest
 from shared.contracts.names import PLATFORM
 from shared.contracts.template import Template
 
@@ -92,12 +92,12 @@ class _Steps:
 
     async def test(self) -> None:
         credentials = sealed_for_test(self._template, self._values, self._key, owner=PLATFORM)
-        report = await Publisher(self._client, PLATFORM).run_test(RunTest(slug=self._slug, credentials=credentials))
-        failed = [each for each in report.operations if each.outcome == "fail"]
+        report = await Publisher(self._client, PLATFORM).run_test(StartTest(slug=self._slug, credentials=credentials))
+        failed = [each for each in report.steps if each.outcome == "fail"]
         if failed:
-            reasons = "; ".join(f"{each.operation}: {each.reason}" for each in failed)
+            reasons = "; ".join(f"{each.name}: {each.reason}" for each in failed)
             raise LocalStackError(f"The test of {self._slug} failed. {reasons}")
-        passed = [each.operation for each in report.operations if each.outcome == "pass"]
+        passed = [each.name for each in report.operations if each.outcome == "pass"]
         self._done("test", f"passed: {', '.join(passed)}")
 
     async def publish(self) -> None:

@@ -12,6 +12,7 @@ import msgspec
 
 from services.executor.attempts import Sender
 from services.executor.domain.echoes import NOTHING_HIDDEN
+from services.executor.domain.recording import Recorder
 from services.executor.domain.reply import Result, encode_reply, encode_reply_in_parts
 from services.executor.domain.request import build_request, sensitive_texts
 from services.executor.domain.response import Decoded, decode_response, visible_headers
@@ -111,10 +112,18 @@ async def execute_draft(call: Call, ports: Ports) -> Answer:
     check_timeout(draft.timeout)
     route = await _in_time(call, ports.resolver.resolve_draft(call.key[0], draft))
     request = ExecutionRequest(draft.parameters, draft.headers, draft.timeout)
-    return await _run(call, request, route, ports)
+    recorder = Recorder()
+    try:
+        return await _run(call, request, route, ports, recorder)
+    except DibopError as error:
+        exchange = recorder.exchange()
+        error.exchange = None if exchange is None else msgspec.to_builtins(exchange)
+        raise
 
 
-async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports) -> Answer:
+async def _run(
+    call: Call, request: ExecutionRequest, route: Route, ports: Ports, recorder: Recorder | None = None
+) -> Answer:
     operation, target = route.operation, route.target
     keep_out(target.secrets)
     http_request = build_request(
@@ -134,6 +143,8 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
     if target.tokens is not None:
         bearer = Bearer(ports.tokens, target.tokens, deadline=deadline, place=call.place)
         http_request = await bearer.sign(http_request)
+    if recorder is not None:
+        recorder.sending(http_request, operation, target.auth, sensitive_texts(operation, request.parameters))
     sent = await ports.sender.send(
         http_request,
         operation,
@@ -144,6 +155,11 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
         renewal=bearer,
     )
     response, hidden = sent.response, target.credentials.hidden if bearer is None else bearer.hidden
+    body = decode_response(
+        response, operation.response_schema, ports.schemas, hidden if ports.hides_echoes else NOTHING_HIDDEN
+    )
+    if recorder is not None:
+        recorder.answered(response, body)
     result = Result(
         request_id=call.request_id,
         connector=route.hold.target.connector,
@@ -155,9 +171,8 @@ async def _run(call: Call, request: ExecutionRequest, route: Route, ports: Ports
         attempts=sent.attempts,
         retry_stopped=sent.retry_stopped,
         retry_after_ms=sent.retry_after_ms,
-        body=decode_response(
-            response, operation.response_schema, ports.schemas, hidden if ports.hides_echoes else NOTHING_HIDDEN
-        ),
+        body=body,
+        exchange=None if recorder is None else recorder.exchange(),
     )
     encoded = encode_reply(result, _since(call), max_bytes=ports.max_reply_bytes)
     if encoded is None:

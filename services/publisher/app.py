@@ -11,8 +11,10 @@ from services.publisher.bus import CatalogueBucket, ExecutorsClient, RegistryCli
 from services.publisher.handlers.auditing import AuditForwarder
 from services.publisher.handlers.ports import Ports
 from services.publisher.handlers.saga import MoveRunner, Point, Reached
+from services.publisher.handlers.test_runner import DraftTester
+from services.publisher.progress import BusProgress
 from services.publisher.settings import PublisherSettings
-from services.publisher.store import SqlStore
+from services.publisher.store import SqlStore, SqlTestRuns
 from shared.contracts.subjects import CATALOGUE_BUCKET, ENTERPRISES_BUCKET, EVENTS_STREAM
 from shared.messaging.bootstrap import key_value_stream, wait_for_bus
 from shared.messaging.enterprises import Enterprises
@@ -46,16 +48,20 @@ def build(settings: PublisherSettings, database: Database) -> CommandService:
             "Correct DIBOP_SERVICE_TOKEN_FILE, or let this process read the file."
         )
     service = CommandService("publisher", settings, verifier, version("dibop-connectors"))
+    progress = BusProgress(lambda: service.nc)
     ports = Ports(
         store=SqlStore(database),
+        runs=SqlTestRuns(database),
         registry=RegistryClient(lambda: service.nc, settings.service_token_file, settings.registry_timeout_seconds),
         executors=ExecutorsClient(lambda: service.nc),
         catalogue=CatalogueBucket(lambda: service.nc),
+        progress=progress,
     )
     runner = MoveRunner(ports.store, ports.registry, ports.catalogue, reached=_reached(settings.fault_point))
     forwarder = AuditForwarder(ports.store, ports.registry)
     database.on_commit(forwarder.wake)
-    serve(service, settings, ports, runner)
+    test_runner = DraftTester(ports, seconds=settings.test_seconds)
+    serve(service, settings, ports, runner, test_runner)
     enterprises = Enterprises(lambda: service.nc)
     service.mind(enterprises.standing)
 
@@ -66,8 +72,11 @@ def build(settings: PublisherSettings, database: Database) -> CommandService:
         relay = OutboxRelay(database, service.js)
         relay.start()
         forwarder.start()
+        progress.start()
         await runner.start()
-        for release in (enterprises.stop, relay.stop, forwarder.stop, runner.stop):
+        await test_runner.start()
+        parts = (enterprises, relay, forwarder, progress, runner, test_runner)
+        for release in (part.stop for part in parts):
             service.on_stop(release)
 
     return service

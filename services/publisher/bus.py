@@ -14,12 +14,14 @@ from pydantic import BaseModel
 from services.publisher.handlers import comparing, publishing, reviewing, rollback, testing, withdrawing
 from services.publisher.handlers.ports import AuditRecord, Caller, Ports
 from services.publisher.handlers.saga import MoveRunner
+from services.publisher.handlers.test_runner import DraftTester
 from services.publisher.settings import PublisherSettings
 from shared.contracts import subjects
 from shared.contracts.commands import (
     AddVersion,
     ApproveReview,
     AuditAppended,
+    CancelTest,
     Checklist,
     CommentReview,
     Connector,
@@ -31,6 +33,7 @@ from shared.contracts.commands import (
     GetDraft,
     GetVersion,
     ListReviews,
+    ListTests,
     Moved,
     PlanTest,
     PublishConnector,
@@ -42,23 +45,27 @@ from shared.contracts.commands import (
     ReviewDecided,
     ReviewPage,
     RollbackConnector,
-    RunTest,
     SetVersionState,
     ShowChecklist,
     ShowConnector,
     ShowReview,
+    ShowTest,
     StagedDraft,
     StageDraft,
+    StartTest,
+    TestCancelled,
     TestCredentials,
+    TestPage,
     TestPlan,
-    TestReport,
+    TestRun,
+    TestStarted,
     UnpublishConnector,
     Version,
     VersionAdded,
     VersionStateSet,
 )
 from shared.contracts.errors import DibopError
-from shared.contracts.execution import DEADLINE_HEADER, DraftExecutionRequest, ExecutionReply
+from shared.contracts.execution import DEADLINE_HEADER, DraftExecutionReply, DraftExecutionRequest
 from shared.contracts.projections import CatalogueEntry
 from shared.contracts.unreadable import UNREADABLE
 from shared.messaging import client
@@ -73,19 +80,13 @@ _ANSWER_GRACE_SECONDS: Final = 2.0
 """How long an executor's answer may be on its way after the deadline that it was given."""
 
 
-def serve(service: CommandService, settings: PublisherSettings, ports: Ports, runner: MoveRunner) -> None:
+def serve(
+    service: CommandService, settings: PublisherSettings, ports: Ports, runner: MoveRunner, test_runner: DraftTester
+) -> None:
     """Register every command."""
 
     def seconds() -> float:
         return settings.publish_wait_seconds
-
-    @service.command("test", "plan", PlanTest)
-    async def plan_test(context: CommandContext, command: PlanTest) -> TestPlan:
-        return await testing.plan_test(_caller(context), command, ports)
-
-    @service.command("test", "run", RunTest)
-    async def run_test(context: CommandContext, command: RunTest) -> TestReport:
-        return await testing.run_test(_caller(context), command, ports, test_seconds=settings.test_seconds)
 
     @service.command("connector", "checklist", ShowChecklist)
     async def show_checklist(context: CommandContext, command: ShowChecklist) -> Checklist:
@@ -122,7 +123,30 @@ def serve(service: CommandService, settings: PublisherSettings, ports: Ports, ru
     async def retire(context: CommandContext, command: RetireConnector) -> Moved:
         return await withdrawing.retire(_caller(context), command, ports, runner, wait_seconds=seconds())
 
+    _serve_tests(service, ports, test_runner)
     _serve_reviews(service, settings, ports, runner)
+
+
+def _serve_tests(service: CommandService, ports: Ports, runner: DraftTester) -> None:
+    @service.command("test", "plan", PlanTest)
+    async def plan_test(context: CommandContext, command: PlanTest) -> TestPlan:
+        return await testing.plan_test(_caller(context), command, ports)
+
+    @service.command("test", "start", StartTest)
+    async def start_test(context: CommandContext, command: StartTest) -> TestStarted:
+        return await testing.start_test(_caller(context), command, ports, runner)
+
+    @service.command("test", "show", ShowTest)
+    async def show_test(context: CommandContext, query: ShowTest) -> TestRun:
+        return await testing.show_test(_caller(context), query, ports)
+
+    @service.command("test", "list", ListTests)
+    async def list_tests(context: CommandContext, query: ListTests) -> TestPage:
+        return await testing.list_tests(_caller(context), query, ports)
+
+    @service.command("test", "cancel", CancelTest)
+    async def cancel_test(context: CommandContext, command: CancelTest) -> TestCancelled:
+        return await testing.cancel_test(_caller(context), command, ports, runner)
 
 
 def _serve_reviews(service: CommandService, settings: PublisherSettings, ports: Ports, runner: MoveRunner) -> None:
@@ -222,7 +246,7 @@ class ExecutorsClient:
         *,
         deadline_seconds: float,
         request_id: str,
-    ) -> ExecutionReply:
+    ) -> DraftExecutionReply:
         answer = await client.request(
             self._connection(),
             subjects.draft_execute(enterprise, slug, operation),
@@ -232,7 +256,7 @@ class ExecutorsClient:
             headers={DEADLINE_HEADER: str(int(deadline_seconds * 1000))},
         )
         try:
-            return msgspec.json.decode(answer, type=ExecutionReply)
+            return msgspec.json.decode(answer, type=DraftExecutionReply)
         except UNREADABLE as error:
             raise DibopError(
                 "internal",

@@ -213,7 +213,8 @@ class DibopError(Exception):
 
     `detail` says what happened, to what, and what to do next, in whole sentences. `errors` holds one
     mapping for each problem: template problems have `path`, `problem`, `mend` (and `line`, `column`),
-    parameter problems `name`, `problem`, `allowed`, gate items `item`, `reason`.
+    parameter problems `name`, `problem`, `allowed`, gate items `item`, `reason`. `exchange` is what the test of a
+    draft sent before it failed.
     """
 
     def __init__(
@@ -226,6 +227,7 @@ class DibopError(Exception):
         outcome: Outcome | None = None,
         attempts: Sequence[Any] = (),
         request_id: str | None = None,
+        exchange: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(detail)
         self.code: ErrorCode = code
@@ -235,6 +237,7 @@ class DibopError(Exception):
         self.outcome = outcome
         self.attempts = tuple(attempts)
         self.request_id = request_id
+        self.exchange = exchange
 
     @property
     def kind(self) -> ErrorKind:
@@ -277,6 +280,8 @@ class DibopError(Exception):
             problem["attempts"] = msgspec.to_builtins(list(self.attempts))
         if self.errors:
             problem["errors"] = list(self.errors)
+        if self.exchange is not None:
+            problem["exchange"] = dict(self.exchange)
         return problem
 
     @classmethod
@@ -293,4 +298,5 @@ class DibopError(Exception):
             outcome=problem.get("outcome"),
             attempts=problem.get("attempts") or (),
             request_id=problem.get("request_id"),
+            exchange=problem.get("exchange"),
         )

@@ -17,6 +17,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
     "connector": (
         "draft_saved",
         "deleted",
+        "test_progressed",
         "test_completed",
         "review_requested",
         "review_decided",

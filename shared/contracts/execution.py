@@ -115,8 +115,43 @@ class ExecutionReply(msgspec.Struct, kw_only=True):
     response_body: ResponseBody | msgspec.UnsetType = msgspec.UNSET
 
 
+class RecordedBody(msgspec.Struct, frozen=True):
+    """A body as it was sent or got, redacted. `size` is that of the whole in bytes; `truncated` ones are beginnings."""
+
+    encoding: InnerEncoding
+    text: str
+    size: int
+    truncated: bool = False
+
+
+class RecordedRequest(msgspec.Struct, frozen=True):
+    method: str
+    url: str
+    headers: list[tuple[str, str]]
+    body: RecordedBody | None = None
+
+
+class RecordedResponse(msgspec.Struct, frozen=True):
+    status_code: int
+    headers: list[tuple[str, str]]
+    body: RecordedBody | None = None
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """What a test of a draft sent and got, without secrets; no `response` where there was none."""
+
+    request: RecordedRequest
+    response: RecordedResponse | None = None
+
+
+class DraftExecutionReply(ExecutionReply, kw_only=True):
+    """The result of a draft's test."""
+
+    exchange: Exchange | None = None
+
+
 class Problem(msgspec.Struct, kw_only=True):
-    """An error reply (RFC 9457)."""
+    """An error reply (RFC 9457). `exchange` is that of a draft's test."""
 
     type: str
     title: str
@@ -127,3 +162,4 @@ class Problem(msgspec.Struct, kw_only=True):
     outcome: Outcome | None = None
     attempts: list[Attempt] = msgspec.field(default_factory=list)
     errors: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    exchange: Exchange | None = None

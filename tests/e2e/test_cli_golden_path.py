@@ -52,10 +52,19 @@ def test_from_a_file_to_an_executed_operation(stack: Stack, credentials: Path) -
 
     assert problem(stack, "connector", "publish", slug)["type"] == "urn:dibop:error:not-publishable"
     report = stack.json("connector", "test", slug, "--credentials-file", str(credentials))
-    assert {o["operation"]: o["outcome"] for o in report["operations"]} == {
-        "get_current_weather": "pass",
-        "get_forecast": "pass",
-    }
+    operations = {step["operation"]: step["outcome"] for step in report["steps"] if step["kind"] == "operation"}
+    assert operations == {"get_current_weather": "pass", "get_forecast": "pass"}
+    [row] = stack.json("test", "list", slug)["runs"]
+    assert (row["run_id"], row["state"], row["passed"]) == (report["run_id"], "passed", 2)
+    shown = stack.json("test", "show", report["run_id"])
+    sent = next(step["exchange"] for step in shown["steps"] if step["operation"] == "get_current_weather")
+    assert sent["request"]["url"].endswith("/data/2.5/weather?q=London&units=metric")
+    assert "[redacted]" in dict(sent["request"]["headers"]).values()
+    assert json.loads(sent["response"]["body"]["text"])["name"]
+    told = stack.run("test", "show", report["run_id"]).stdout
+    assert "> GET http" in told
+    assert "< 200" in told
+    assert stack.json("test", "cancel", report["run_id"])["changed"] is False
     published = stack.json("connector", "publish", slug, "--scope", "catalogue")
     assert (published["version"], published["changed"]) == ("1.0.0", True)
     assert stack.json("connector", "publish", slug)["changed"] is False

@@ -10,7 +10,7 @@ import pytest
 from dibop.admin import Publisher, Registry
 from dibop.errors import NotFoundError
 from dibop.sealing import kept_for_tests, load_sealing_key
-from shared.contracts.commands import RunTest
+from shared.contracts.commands import StartTest
 from shared.contracts.template import check
 from tests.support.stack import Stack
 
@@ -54,11 +54,11 @@ async def test_a_run_names_what_its_person_keeps(stack: Stack, fault_url: str, t
 
         assert await registry.test_credentials(SLUG) == [kept]
         assert kept.fields == {"api_key": "••••ngth"}
-        with_kept = RunTest(slug=SLUG, operations=["look"], credentials_id=kept.id)
+        with_kept = StartTest(slug=SLUG, operations=["look"], credentials_id=kept.id)
         for _ in range(2):
             (tested,) = (await publisher.run_test(with_kept)).operations
             assert (tested.outcome, tested.reason) == ("pass", None)
-        (without,) = (await publisher.run_test(RunTest(slug=SLUG, operations=["look"]))).operations
+        (without,) = (await publisher.run_test(StartTest(slug=SLUG, operations=["look"]))).operations
         assert without.outcome == "fail"
 
         await registry.delete_test_credentials(kept.id)

@@ -20,6 +20,7 @@ from typing import Any, Final
 import psutil
 import pytest
 
+from dibop.admin import Publisher
 from dibop.client import Client
 from dibop.errors import DibopError
 from dibop.local.home import Home
@@ -220,9 +221,9 @@ async def _authorize(scene: Scene, files: Path) -> None:
         id=session, origin=origin, kid=key.kid, values={"client_id": "dibop"}, sealed=key.seal_all(given, context)
     )
     names = [operation["operation"] for operation in template["operations"]]
-    run = commands.RunTest(slug="authorized", operations=names, credentials=credentials)
+    run = commands.StartTest(slug="authorized", operations=names, credentials=credentials)
     async with stack.client() as client:
-        report = await client.command("publisher", "platform", "test", "run", run, commands.TestReport)
+        report = await Publisher(client, "platform").run_test(run)
         assert {tested.outcome for tested in report.operations} == {"pass"}, report
         stack.run("connector", "publish", "authorized", "--scope", "catalogue")
         file = files / "authorized.json"
@@ -306,7 +307,7 @@ async def _misuse(scene: Scene) -> None:
     """What programs get wrong, over the bus."""
     wrong = json.dumps(WRONG.value)
     identifier = str(uuid.uuid4())
-    run_test = publisher("platform", "test", "run")
+    start_test = publisher("platform", "test", "start")
     create = {"connector": "keyed", "name": "third", "id": identifier, "owner": "platform", "kid": "x"}
     create["origin"] = f"{scene.upstream.url}"
     bodies: list[tuple[str, bytes]] = [
@@ -327,11 +328,11 @@ async def _misuse(scene: Scene) -> None:
             )
         ),
         (
-            run_test,
+            start_test,
             f'{{"slug": "keyed", "parameters": {{"echo": {{"pin": {wrong}}}}}}}'.encode(),
         ),
         (
-            run_test,
+            start_test,
             json.dumps(
                 {
                     "slug": "keyed",

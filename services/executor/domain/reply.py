@@ -8,14 +8,24 @@ import msgspec
 
 from services.executor.domain.response import Decoded
 from shared.contracts.errors import DibopError
-from shared.contracts.execution import Attempt, ExecutionReply, ResponseBody, RetryStopped
+from shared.contracts.execution import (
+    Attempt,
+    DraftExecutionReply,
+    Exchange,
+    ExecutionReply,
+    ResponseBody,
+    RetryStopped,
+)
 
 _encoder: Final = msgspec.json.Encoder()
 _NOTHING: Final = msgspec.Raw(b"null")
 
 
 class Result(msgspec.Struct, frozen=True, gc=False):
-    """What an execution came to. `retry_after_ms` is given where it is known when to come again."""
+    """What an execution came to. `retry_after_ms` is given where it is known when to come again.
+
+    `exchange` is what a draft's test sent and got.
+    """
 
     request_id: str
     connector: str
@@ -28,6 +38,7 @@ class Result(msgspec.Struct, frozen=True, gc=False):
     retry_stopped: RetryStopped | None
     retry_after_ms: int | None
     body: Decoded
+    exchange: Exchange | None = None
 
 
 def encode_reply(result: Result, duration_ms: float, *, max_bytes: int) -> bytes | None:
@@ -53,23 +64,24 @@ def encode_reply_in_parts(result: Result, duration_ms: float, parts: ResponseBod
 def _encode(result: Result, duration_ms: float, parts: ResponseBody | msgspec.UnsetType) -> bytes:
     body = result.body
     whole = parts is msgspec.UNSET
-    return _encoder.encode(
-        ExecutionReply(
-            request_id=result.request_id,
-            connector=result.connector,
-            version=result.version,
-            operation=result.operation,
-            connection=result.connection,
-            status_code=result.status,
-            headers=result.headers,
-            response=msgspec.Raw(body.value) if whole else _NOTHING,
-            response_encoding=body.encoding if whole else "chunks",
-            duration_ms=duration_ms,
-            attempts=result.attempts,
-            retry_stopped=result.retry_stopped,
-            schema_valid=body.schema_valid,
-            schema_errors=list(body.schema_errors),
-            retry_after_ms=msgspec.UNSET if result.retry_after_ms is None else result.retry_after_ms,
-            response_body=parts,
-        )
+    reply = ExecutionReply(
+        request_id=result.request_id,
+        connector=result.connector,
+        version=result.version,
+        operation=result.operation,
+        connection=result.connection,
+        status_code=result.status,
+        headers=result.headers,
+        response=msgspec.Raw(body.value) if whole else _NOTHING,
+        response_encoding=body.encoding if whole else "chunks",
+        duration_ms=duration_ms,
+        attempts=result.attempts,
+        retry_stopped=result.retry_stopped,
+        schema_valid=body.schema_valid,
+        schema_errors=list(body.schema_errors),
+        retry_after_ms=msgspec.UNSET if result.retry_after_ms is None else result.retry_after_ms,
+        response_body=parts,
     )
+    if result.exchange is None:
+        return _encoder.encode(reply)
+    return _encoder.encode(DraftExecutionReply(**msgspec.structs.asdict(reply), exchange=result.exchange))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
 
-from shared.contracts.commands import PlannedOperation, TestedOperation
+from shared.contracts.commands import PlannedOperation, TestStep
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import ExecutionReply
 from shared.contracts.names import did_you_mean
@@ -47,32 +47,45 @@ def require_known(template: Template, names: Collection[str], where: str) -> Non
             )
 
 
-def skipped(planned: PlannedOperation) -> TestedOperation:
-    return TestedOperation(operation=planned.operation, outcome="skip", reason=planned.reason)
+def steps_of(planned: Sequence[PlannedOperation], *, probed: bool) -> list[TestStep]:
+    """The steps of a run in their order; what is not to run is skipped from the beginning."""
+    steps: list[TestStep] = []
+    if probed:
+        steps += [TestStep(number=1, kind="connectivity"), TestStep(number=2, kind="authentication")]
+    skipped = 0
+    for number, each in enumerate(planned, start=len(steps) + 1):
+        step = TestStep(number=number, kind="operation", operation=each.operation)
+        if not each.runs:
+            skipped += 1
+            step = step.model_copy(update={"seq": skipped, "outcome": "skip", "reason": each.reason})
+        steps.append(step)
+    return steps
 
 
-def judge(operation: str, reply: ExecutionReply) -> TestedOperation:
-    """An operation passes when its final status is 2xx and its response does not break its schema."""
+def judged(reply: ExecutionReply) -> dict[str, Any]:
+    """What a step comes to: it passes when its final status is 2xx and its response does not break its schema."""
     reason = None
     if not 200 <= reply.status_code < 300:
         reason = f"The external system answered {reply.status_code}; a test passes with 2xx."
     elif reply.schema_valid is False:
         reason = "The response breaks response_schema; mend the schema where `schema_errors` points."
-    return TestedOperation(
-        operation=operation,
-        outcome="fail" if reason else "pass",
-        reason=reason,
-        status_code=reply.status_code,
-        duration_ms=reply.duration_ms,
-        schema_valid=reply.schema_valid,
-        schema_errors=[msgspec.to_builtins(error) for error in reply.schema_errors[:MAX_SCHEMA_ERRORS]],
-    )
+    return {
+        "outcome": "fail" if reason else "pass",
+        "reason": reason,
+        "status_code": reply.status_code,
+        "duration_ms": reply.duration_ms,
+        "attempts": msgspec.to_builtins(reply.attempts),
+        "schema_valid": reply.schema_valid,
+        "schema_errors": [msgspec.to_builtins(error) for error in reply.schema_errors[:MAX_SCHEMA_ERRORS]],
+    }
 
 
-def failed(operation: str, error: DibopError, request_id: str) -> TestedOperation:
-    """No response of the external system at all."""
-    problem: Mapping[str, Any] = error.to_problem(request_id)
-    return TestedOperation(operation=operation, outcome="fail", reason=error.detail, error=dict(problem))
+def failed(error: DibopError, request_id: str) -> dict[str, Any]:
+    """The same where there was no response of the external system at all."""
+    problem = error.to_problem(request_id)
+    problem.pop("exchange", None)
+    attempts = problem.pop("attempts", [])
+    return {"outcome": "fail", "reason": error.detail, "error": problem, "attempts": attempts}
 
 
 def _skip_reason(operation: Operation) -> str:

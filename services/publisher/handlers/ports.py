@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from services.publisher.domain.evidence import Evidence
 from services.publisher.domain.moves import Move, Refusal
 from services.publisher.domain.reviews import Comment, Decision, Review
+from services.publisher.domain.runs import Run
 from shared.contracts.commands import (
     AddVersion,
     AppendAudit,
     Connector,
     Draft,
+    Exchange,
     FetchTestCredentials,
     ListReviews,
+    ListTests,
     SetVersionState,
     StagedDraft,
     TestCredentials,
+    TestStep,
     Version,
     VersionAdded,
     VersionStateSet,
 )
 from shared.contracts.events import Event
-from shared.contracts.execution import DraftExecutionRequest, ExecutionReply
+from shared.contracts.execution import DraftExecutionReply, DraftExecutionRequest
 from shared.contracts.projections import CatalogueEntry
 from shared.security.principals import Principal
 
@@ -89,7 +93,13 @@ class Executors(Protocol):
         *,
         deadline_seconds: float,
         request_id: str,
-    ) -> ExecutionReply: ...
+    ) -> DraftExecutionReply: ...
+
+
+class Progress(Protocol):
+    """Tells of a run's steps as they go. Nothing waits for it, and what cannot be told is not."""
+
+    def tell(self, event: Event) -> None: ...
 
 
 class Catalogue(Protocol):
@@ -102,8 +112,6 @@ class Catalogue(Protocol):
 
 class Store(Protocol):
     """The publisher's own records. Each method is one transaction."""
-
-    async def record_test(self, evidence: Sequence[Evidence], event: Event, audit: AuditRecord) -> None: ...
 
     async def latest_evidence(self, owner: str, slug: str, digests: Iterable[str]) -> Mapping[str, Evidence]:
         """The last evidence of each operation digest that has any."""
@@ -162,10 +170,64 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends, and what is told of that. `digests` are those of the draft's operations as they stand."""
+
+    run: Run
+    steps: Sequence[TestStep]
+    event: Event
+    audit: AuditRecord
+    digests: Collection[str] = ()
+
+
+class TestRuns(Protocol):
+    """Test runs with their steps, and the evidence that comes of them. Each method is one transaction."""
+
+    async def add(self, run: Run, steps: Sequence[TestStep]) -> str | None:
+        """Keep a run that begins; the id of the one that the same person has under way, where there is one."""
+        ...
+
+    async def note(
+        self, run: Run, step: TestStep, *, exchange: Exchange | None = None, evidence: Evidence | None = None
+    ) -> bool:
+        """Keep what became of a step; False, and nothing, where the run has ended."""
+        ...
+
+    async def beat(self, run: Run) -> bool:
+        """Show that somebody is at the run; False where it has ended."""
+        ...
+
+    async def end(self, owner: str, identifier: str, ending: Callable[[Run, list[TestStep]], Ending]) -> Run | None:
+        """Keep how a run ends, which `ending` makes of how it stands; None, and nothing, where it had ended.
+
+        Runs of long ago go then; those stay that are the last evidence for one of the ending's `digests`.
+        """
+        ...
+
+    async def find(self, owner: str, identifier: str) -> tuple[Run, list[TestStep]] | None:
+        """The run with its steps, without what they sent and got."""
+        ...
+
+    async def exchange(self, owner: str, identifier: str, number: int) -> Exchange | None:
+        """What a step sent and got."""
+        ...
+
+    async def page(self, owner: str, query: ListTests) -> list[Run]:
+        """One more than the query's limit, the newest first."""
+        ...
+
+    async def under_way(self) -> Sequence[tuple[Run, int]]:
+        """Every run that goes on, with its number of beats."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Ports:
     """All of them, as the use cases take them."""
 
     store: Store
+    runs: TestRuns
     registry: Registry
     executors: Executors
     catalogue: Catalogue
+    progress: Progress

@@ -1,222 +1,120 @@
-"""Test runs: the draft is staged, its operations are run through an executor, and what they gave is kept."""
+"""Test runs: the draft is staged, its operations are run through an executor, and what became of each is kept."""
 
 from __future__ import annotations
 
-import asyncio
-import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-import structlog
-
-from services.publisher.domain import testing
-from services.publisher.domain.evidence import Evidence
+from services.publisher.domain import runs, testing
+from services.publisher.domain.runs import Run
 from services.publisher.domain.templates import valid_template
-from services.publisher.handlers.ports import AuditRecord, Caller, Ports
+from services.publisher.handlers.ports import Caller, Ports
+from services.publisher.handlers.test_runner import DraftTester
+from services.publisher.handlers.test_steps import Job
+from shared.contracts import commands as c
 from shared.contracts.clock import utc_now
-from shared.contracts.commands import (
-    AppendAudit,
-    FetchTestCredentials,
-    PlannedOperation,
-    PlanTest,
-    RunTest,
-    StagedDraft,
-    TestedOperation,
-    TestPlan,
-    TestReport,
-)
 from shared.contracts.errors import DibopError
-from shared.contracts.events import Event
-from shared.contracts.execution import DEFAULT_DEADLINE_MS, DraftExecutionRequest, SealedCredentials
-from shared.contracts.template import Template
+from shared.contracts.execution import SealedCredentials
 from shared.security.principals import Action, authorise
 
-CONCURRENT_OPERATIONS: Final = 4
-OPERATION_DEADLINE_SECONDS: Final = DEFAULT_DEADLINE_MS / 1000
-_NOT_REACHED: Final = (
-    "The test's time ran out before this operation's turn came. Run it by name: --operation {operation}"
-)
 
-_log = structlog.get_logger(__name__)
-
-
-async def plan_test(caller: Caller, command: PlanTest, ports: Ports) -> TestPlan:
+async def plan_test(caller: Caller, command: c.PlanTest, ports: Ports) -> c.TestPlan:
     """Which operations a test of the draft would run, and why it would skip the others."""
     authorise(caller.principal, Action.TEST_DRAFT, caller.enterprise)
     draft = await ports.registry.draft(caller.enterprise, command.slug, request_id=caller.request_id)
     planned = testing.plan(valid_template(draft.slug, draft.document, draft.errors), command.operations)
-    return TestPlan(
+    return c.TestPlan(
         slug=draft.slug, owner=draft.owner, revision=draft.revision, digest=draft.digest, operations=planned
     )
 
 
-async def run_test(caller: Caller, command: RunTest, ports: Ports, *, test_seconds: float) -> TestReport:
-    """Run operations of the draft and keep the outcome of each as evidence for its digest.
-
-    `test_seconds` bounds the whole: what has not had its turn by then fails, without evidence.
-    """
+async def start_test(caller: Caller, command: c.StartTest, ports: Ports, runner: DraftTester) -> c.TestStarted:
+    """Begin a run of the draft's operations; `conflict` while the caller has another one of this connector."""
     authorise(caller.principal, Action.TEST_DRAFT, caller.enterprise)
+    runner.require_room()
     staged = await ports.registry.stage(caller.enterprise, command.slug, request_id=caller.request_id)
     template = valid_template(staged.slug, staged.document)
     testing.require_known(template, command.parameters, "parameters")
-    credentials = await _credentials(caller, command, ports)
-    run = _Run(
-        caller, command, ports, staged, template, credentials=credentials, ends_at=time.monotonic() + test_seconds
-    )
-    report = TestReport(
-        run_id=run.id,
-        slug=staged.slug,
+    planned = testing.plan(template, command.operations)
+    run = Run(
+        id=str(uuid.uuid4()),
         owner=staged.owner,
+        slug=staged.slug,
         revision=staged.revision,
         digest=staged.digest,
-        operations=await run.operations(testing.plan(template, command.operations)),
-    )
-    await _record(caller, ports, staged, report, not_reached=run.not_reached)
-    _log.info("Tested a draft", connector=staged.slug, owner=staged.owner, run_id=run.id, **_tally(report))
-    return report
-
-
-class _Run:
-    """One run: what all its operations share."""
-
-    def __init__(
-        self,
-        caller: Caller,
-        command: RunTest,
-        ports: Ports,
-        staged: StagedDraft,
-        template: Template,
-        *,
-        credentials: SealedCredentials | None,
-        ends_at: float,
-    ) -> None:
-        self.id = str(uuid.uuid4())
-        self.not_reached: set[str] = set()
-        self._caller = caller
-        self._command = command
-        self._executors = ports.executors
-        self._staged = staged
-        self._samples = {operation.operation: operation.sample or {} for operation in template.operations}
-        self._credentials = credentials
-        self._ends_at = ends_at
-        self._turns = asyncio.Semaphore(CONCURRENT_OPERATIONS)
-
-    async def operations(self, planned: Sequence[PlannedOperation]) -> list[TestedOperation]:
-        """The outcomes, in the order of the plan."""
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._operation(each)) for each in planned]
-        return [task.result() for task in tasks]
-
-    async def _operation(self, planned: PlannedOperation) -> TestedOperation:
-        if not planned.runs:
-            return testing.skipped(planned)
-        operation = planned.operation
-        async with self._turns:
-            remaining = self._ends_at - time.monotonic()
-            if remaining <= 0:
-                self.not_reached.add(operation)
-                reason = _NOT_REACHED.format(operation=operation)
-                return TestedOperation(operation=operation, outcome="fail", reason=reason)
-            request_id = f"{self.id}/{operation}"
-            try:
-                reply = await self._executors.execute(
-                    self._caller.enterprise,
-                    self._staged.slug,
-                    operation,
-                    self._request(operation),
-                    deadline_seconds=min(remaining, OPERATION_DEADLINE_SECONDS),
-                    request_id=request_id,
-                )
-            except DibopError as error:
-                return testing.failed(operation, error, request_id)
-            return testing.judge(operation, reply)
-
-    def _request(self, operation: str) -> DraftExecutionRequest:
-        given: Mapping[str, Any] | None = self._command.parameters.get(operation)
-        return DraftExecutionRequest(
-            owner=self._staged.owner,
-            digest=self._staged.digest,
-            parameters=dict(self._samples[operation] if given is None else given),
-            timeout=self._command.timeout,
-            credentials=self._credentials,
-        )
-
-
-async def _record(
-    caller: Caller, ports: Ports, staged: StagedDraft, report: TestReport, *, not_reached: set[str]
-) -> None:
-    """Keep the evidence, with the event and the audit entry in the same transaction."""
-    at = utc_now()
-    evidence = [
-        Evidence(
-            run_id=report.run_id,
-            owner=report.owner,
-            slug=report.slug,
-            operation=tested.operation,
-            operation_digest=staged.operations[tested.operation],
-            outcome=tested.outcome,
-            reason=tested.reason,
-            status_code=tested.status_code,
-            duration_ms=tested.duration_ms,
-            actor=caller.principal.subject,
-            at=at,
-        )
-        for tested in report.operations
-        if tested.outcome != "skip" and tested.operation not in not_reached
-    ]
-    await ports.store.record_test(evidence, _test_completed(report, at), _audit(caller, report, at))
-
-
-def _test_completed(report: TestReport, at: str) -> Event:
-    outcomes = {tested.operation: tested.outcome for tested in report.operations}
-    return Event(
-        enterprise=report.owner,
-        noun="connector",
-        identifier=report.slug,
-        what="test_completed",
-        source="publisher",
-        data={**_summary(report), "operations": outcomes},
-        id=report.run_id,
-        time=at,
-    )
-
-
-def _audit(caller: Caller, report: TestReport, at: str) -> AuditRecord:
-    entry = AppendAudit(
-        id=report.run_id,
-        at=at,
         actor=caller.principal.subject,
-        action="test.run",
-        noun="connector",
-        identifier=report.slug,
-        details=_summary(report),
         request_id=caller.request_id,
+        started_at=utc_now(),
     )
-    return AuditRecord(report.owner, entry)
+    job = Job(
+        run=run,
+        enterprise=caller.enterprise,
+        steps=tuple(testing.steps_of(planned, probed=False)),
+        samples={operation.operation: operation.sample or {} for operation in template.operations},
+        digests=staged.operations,
+        parameters=command.parameters,
+        credentials=await _credentials(caller, command, ports),
+        timeout=command.timeout,
+    )
+    other = await ports.runs.add(run, job.steps)
+    if other is not None:
+        raise runs.busy(run.slug, other)
+    runner.begin(job)
+    return c.TestStarted(run_id=run.id, slug=run.slug, owner=run.owner, revision=run.revision, digest=run.digest)
 
 
-def _summary(report: TestReport) -> dict[str, Any]:
-    return {
-        "run_id": report.run_id,
-        "slug": report.slug,
-        "owner": report.owner,
-        "revision": report.revision,
-        "digest": report.digest,
-        **_tally(report),
-    }
+async def show_test(caller: Caller, query: c.ShowTest, ports: Ports) -> c.TestRun:
+    """A run with its steps; of one operation what it sent and got, too."""
+    authorise(caller.principal, Action.TEST_DRAFT, caller.enterprise)
+    run, steps = await _found(caller, query.run_id, ports)
+    if query.operation is None:
+        return _shown(run, runs.shown_together(steps))
+    step = next((step for step in steps if step.operation == query.operation), None)
+    if step is None:
+        raise DibopError(
+            "unknown-operation",
+            f"Test run {run.id} has no step for operation {query.operation[:80]!r}. "
+            "Name one of those that the run shows.",
+        )
+    exchange = await ports.runs.exchange(run.owner, run.id, step.number)
+    return _shown(run, [step.model_copy(update={"exchange": exchange})])
 
 
-def _tally(report: TestReport) -> dict[str, int]:
-    outcomes = [tested.outcome for tested in report.operations]
-    return {
-        "passed": outcomes.count("pass"),
-        "failed": outcomes.count("fail"),
-        "skipped": outcomes.count("skip"),
-    }
+async def list_tests(caller: Caller, query: c.ListTests, ports: Ports) -> c.TestPage:
+    """The newest runs of a connector."""
+    authorise(caller.principal, Action.TEST_DRAFT, caller.enterprise)
+    found = await ports.runs.page(caller.enterprise, query)
+    shown = found[: query.limit]
+    next_before = shown[-1].number if len(found) > query.limit else None
+    return c.TestPage(runs=[run.row() for run in shown], next_before=next_before)
 
 
-async def _credentials(caller: Caller, command: RunTest, ports: Ports) -> SealedCredentials | None:
+async def cancel_test(caller: Caller, command: c.CancelTest, ports: Ports, runner: DraftTester) -> c.TestCancelled:
+    """End a run, whoever started it; what it found until then stays evidence."""
+    authorise(caller.principal, Action.TEST_DRAFT, caller.enterprise)
+    run, _ = await _found(caller, command.run_id, ports)
+    by = caller.principal.subject
+    ended = await runner.break_off(run, "cancelled", f"The run was cancelled by {by}.", ended_by=by)
+    if ended is not None:
+        runner.leave(run.id)
+        return c.TestCancelled(run_id=run.id, state=ended.state, changed=True)
+    run, _ = await _found(caller, command.run_id, ports)
+    return c.TestCancelled(run_id=run.id, state=run.state, changed=False)
+
+
+async def _found(caller: Caller, identifier: str, ports: Ports) -> tuple[Run, list[c.TestStep]]:
+    found = await ports.runs.find(caller.enterprise, identifier)
+    if found is None:
+        raise runs.no_run(identifier)
+    return found
+
+
+def _shown(run: Run, steps: list[c.TestStep]) -> c.TestRun:
+    row: dict[str, Any] = run.row().model_dump()
+    return c.TestRun(**row, steps=steps)
+
+
+async def _credentials(caller: Caller, command: c.StartTest, ports: Ports) -> SealedCredentials | None:
     """Those that came with the command, or those that the caller keeps at the registry."""
     given = command.credentials
     if command.credentials_id is not None:
@@ -224,7 +122,9 @@ async def _credentials(caller: Caller, command: RunTest, ports: Ports) -> Sealed
             raise DibopError(
                 "invalid-request", "The test names `credentials_id` and brings `credentials`. Send one of both."
             )
-        query = FetchTestCredentials(id=command.credentials_id, person=caller.principal.subject, connector=command.slug)
+        query = c.FetchTestCredentials(
+            id=command.credentials_id, person=caller.principal.subject, connector=command.slug
+        )
         given = await ports.registry.test_credentials(caller.enterprise, query, request_id=caller.request_id)
     if given is None:
         return None

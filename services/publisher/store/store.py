@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
 import msgspec
@@ -16,6 +15,7 @@ from services.publisher.domain.moves import OPEN_STATES, Move, MoveKind, MoveSta
 from services.publisher.domain.reviews import Comment, Decision, Review
 from services.publisher.handlers.ports import AuditRecord
 from services.publisher.store import reviews
+from services.publisher.store.auditing import queue_audit
 from services.publisher.store.tables import audit_queue, evidence, moves
 from shared.contracts.commands import AppendAudit, ListReviews
 from shared.contracts.events import Event
@@ -39,13 +39,6 @@ class SqlStore:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def record_test(self, rows: Sequence[Evidence], event: Event, audit: AuditRecord) -> None:
-        async with self._database.write() as connection:
-            if rows:
-                await connection.execute(evidence.insert(), [asdict(row) for row in rows])
-            await enqueue(connection, event)
-            await _queue_audit(connection, audit)
 
     async def latest_evidence(self, owner: str, slug: str, digests: Iterable[str]) -> Mapping[str, Evidence]:
         wanted = list(dict.fromkeys(digests))
@@ -88,13 +81,13 @@ class SqlStore:
             if await _advance(connection, identifier, MoveState.APPLIED, MoveState.DONE):
                 for event in events:
                     await enqueue(connection, event)
-                await _queue_audit(connection, audit)
+                await queue_audit(connection, audit)
 
     async def fail_move(self, identifier: str, refusal: Refusal, audit: AuditRecord) -> None:
         why = {"refusal_code": refusal.code, "refusal_detail": refusal.detail}
         async with self._database.write() as connection:
             if await _advance(connection, identifier, MoveState.RECORDED, MoveState.FAILED, **why):
-                await _queue_audit(connection, audit)
+                await queue_audit(connection, audit)
 
     async def open_review(self, review: Review, event: Event, audit: AuditRecord) -> Review:
         while True:
@@ -112,7 +105,7 @@ class SqlStore:
                 await reviews.supersede(connection, present)
             await reviews.add(connection, review)
             await enqueue(connection, event)
-            await _queue_audit(connection, audit)
+            await queue_audit(connection, audit)
         return review
 
     async def review(self, identifier: str, owner: str | None) -> Review | None:
@@ -130,7 +123,7 @@ class SqlStore:
     async def add_comment(self, owner: str, review: str, comment: Comment, audit: AuditRecord) -> int:
         async with self._database.write() as connection:
             await reviews.add_comment(connection, owner, review, comment)
-            await _queue_audit(connection, audit)
+            await queue_audit(connection, audit)
             return len(await reviews.comments(connection, owner, review))
 
     async def decide_review(
@@ -143,7 +136,7 @@ class SqlStore:
                 if move is not None:
                     await _record(connection, move)
                 await enqueue(connection, event)
-                await _queue_audit(connection, audit)
+                await queue_audit(connection, audit)
         except (IntegrityError, _OvertakenError):
             return False
         return True
@@ -194,14 +187,6 @@ async def _advance(
     advancing = moves.update().where(moves.c.id == identifier, moves.c.state == before.value)
     advanced = await connection.execute(across_tenants(advancing.values(state=after.value, **values)))
     return advanced.rowcount == 1
-
-
-async def _queue_audit(connection: AsyncConnection, audit: AuditRecord) -> None:
-    await connection.execute(
-        audit_queue.insert().values(
-            entry_id=audit.entry.id, enterprise=audit.enterprise, entry=audit.entry.model_dump_json()
-        )
-    )
 
 
 def _latest_evidence(owner: str, slug: str, digests: Sequence[str]) -> sa.Select[Any]:

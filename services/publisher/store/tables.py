@@ -39,6 +39,57 @@ evidence: Final = sa.Table(
 
 sa.Index("evidence_of_operation", evidence.c.owner, evidence.c.slug, evidence.c.operation_digest, evidence.c.id)
 
+test_runs: Final = sa.Table(
+    "test_runs",
+    metadata,
+    sa.Column("number", ROW_ID, primary_key=True, autoincrement=True),
+    sa.Column("id", sa.String(36), nullable=False, unique=True),
+    sa.Column("owner", NAME, nullable=False),
+    sa.Column("slug", NAME, nullable=False),
+    sa.Column("revision", sa.Integer, nullable=False),
+    sa.Column("digest", DIGEST, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("request_id", sa.String(128), nullable=False),
+    sa.Column("started_at", INSTANT, nullable=False),
+    sa.Column("state", sa.String(20), nullable=False),
+    sa.Column("ended_at", INSTANT),
+    sa.Column("reason", sa.Text),
+    sa.Column("passed", sa.Integer, nullable=False),
+    sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("skipped", sa.Integer, nullable=False),
+    sa.Column("beats", sa.Integer, nullable=False),
+    sa.CheckConstraint(
+        "state IN ('running', 'passed', 'failed', 'cancelled', 'interrupted')", name="test_run_state_known"
+    ),
+    sqlite_autoincrement=True,
+    info=owned_by("owner"),
+)
+"""The test runs that are kept. `beats` grows as long as somebody is at the run."""
+
+_RUN_GOES_ON: Final = test_runs.c.state == "running"
+sa.Index(
+    "test_runs_one_under_way",
+    test_runs.c.owner,
+    test_runs.c.slug,
+    test_runs.c.actor,
+    unique=True,
+    sqlite_where=_RUN_GOES_ON,
+    postgresql_where=_RUN_GOES_ON,
+)
+sa.Index("test_runs_of_connector", test_runs.c.owner, test_runs.c.slug, test_runs.c.number)
+
+test_steps: Final = sa.Table(
+    "test_steps",
+    metadata,
+    sa.Column("run_id", sa.String(36), primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("owner", NAME, nullable=False),
+    sa.Column("step", sa.Text, nullable=False),
+    sa.Column("exchange", sa.Text),
+    info=owned_by("owner"),
+)
+"""The steps of the runs, and what they sent and got, both as JSON."""
+
 moves: Final = sa.Table(
     "moves",
     metadata,

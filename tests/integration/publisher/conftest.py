@@ -24,7 +24,7 @@ from services.registry.settings import RegistrySettings
 from shared.contracts import commands, subjects
 from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
-from shared.contracts.execution import DraftExecutionRequest, ExecutionReply
+from shared.contracts.execution import DraftExecutionReply, DraftExecutionRequest
 from shared.contracts.projections import CatalogueEntry
 from shared.messaging.client import command
 from shared.messaging.connection import BusClient
@@ -33,6 +33,7 @@ from shared.persistence.engine import Database
 from shared.security.principals import Role
 from tests.support.connectors import document
 from tests.support.databases import SqliteTemplates
+from tests.support.polling import eventually
 from tests.support.processes import ManagedProcess
 from tests.support.streams import stored_events
 from tests.support.tokens import Tokens
@@ -62,8 +63,24 @@ class Author:
         body = {"slug": SLUG, "document": document(SLUG, **changes), "base_revision": base_revision}
         return await self.ask("registry", "draft.save", body, commands.DraftSaved)
 
-    async def test(self, **body: Any) -> commands.TestReport:
-        return await self.ask("publisher", "test.run", {"slug": SLUG, **body}, commands.TestReport)
+    async def start_test(self, **body: Any) -> str:
+        return (await self.ask("publisher", "test.start", {"slug": SLUG, **body}, commands.TestStarted)).run_id
+
+    async def show_test(self, run_id: str, **query: Any) -> commands.TestRun:
+        return await self.ask("publisher", "test.show", {"run_id": run_id, **query}, commands.TestRun)
+
+    async def ended_test(self, run_id: str) -> commands.TestRun:
+        async def ended() -> commands.TestRun | None:
+            run = await self.show_test(run_id)
+            return None if run.state == "running" else run
+
+        run = await eventually(ended)
+        assert run is not None
+        return run
+
+    async def test(self, **body: Any) -> commands.TestRun:
+        """A whole run."""
+        return await self.ended_test(await self.start_test(**body))
 
     async def publish(self, scope: str | None = None) -> commands.Published:
         scope = scope or ("catalogue" if self.enterprise == "platform" else "enterprise")
@@ -92,10 +109,12 @@ class StandInExecutor:
     """Answers every draft request with 200, or with what `answers` has for the operation."""
 
     nc: BusClient
-    answers: dict[str, ExecutionReply | DibopError] = field(default_factory=dict)
+    answers: dict[str, DraftExecutionReply | DibopError] = field(default_factory=dict)
     requests: dict[str, DraftExecutionRequest] = field(default_factory=dict)
     headers: dict[str, dict[str, str]] = field(default_factory=dict)
     documents: dict[str, bytes | None] = field(default_factory=dict)
+    silent: set[str] = field(default_factory=set)
+    """Operations that get no answer."""
 
     async def serve(self) -> None:
         await self.nc.subscribe(subjects.DRAFT_PATTERN, queue=subjects.EXECUTORS_QUEUE, cb=self._answer)
@@ -107,6 +126,8 @@ class StandInExecutor:
         self.requests[operation] = request
         self.headers[operation] = dict(message.headers or {})
         self.documents[request.digest] = await Documents(self.nc.jetstream()).get(request.digest)
+        if operation in self.silent:
+            return
         answer = self.answers.get(operation) or answered(operation=operation)
         if isinstance(answer, DibopError):
             problem = msgspec.json.encode(answer.to_problem("r"))
@@ -115,7 +136,7 @@ class StandInExecutor:
             await message.respond(msgspec.json.encode(answer))
 
 
-def answered(**values: Any) -> ExecutionReply:
+def answered(**values: Any) -> DraftExecutionReply:
     passing: dict[str, Any] = {
         "request_id": "r",
         "connector": SLUG,
@@ -130,7 +151,7 @@ def answered(**values: Any) -> ExecutionReply:
         "attempts": [],
         "schema_valid": True,
     }
-    return ExecutionReply(**{**passing, **values})
+    return DraftExecutionReply(**{**passing, **values})
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ async def test_a_draft_is_tested_through_an_executor_that_can_read_it(
 
     report = await platform.test(timeout=2.5)
 
-    assert {tested.operation: tested.outcome for tested in report.operations} == {"now": "pass", "file": "skip"}
+    assert {tested.name: tested.outcome for tested in report.operations} == {"now": "pass", "file": "skip"}
     asked = executor.requests["now"]
     assert (asked.owner, asked.digest, asked.parameters, asked.timeout) == (
         "platform",
@@ -78,6 +78,34 @@ async def test_a_test_is_told_of_and_audited(platform: Author, executor: StandIn
     entry = await eventually(lambda: platform.last_audit("test.run"))
     assert entry is not None
     assert (entry.actor, entry.details["run_id"]) == ("pat", report.run_id)
+
+
+async def test_a_runs_steps_are_told_while_it_goes_on(
+    platform: Author, executor: StandInExecutor, js: JetStreamContext
+) -> None:
+    await platform.save()
+    executor.silent = {"tomorrow"}
+    run_id = await platform.start_test()
+
+    async def first_is_done() -> bool:
+        return any(event.data["step"]["outcome"] == "pass" for event in await events(js, "test_progressed"))
+
+    await eventually(first_is_done)
+    going = await platform.show_test(run_id)
+    assert (going.state, [step.outcome for step in going.operations]) == ("running", ["pass", None])
+    with pytest.raises(DibopError, match=f"Your test run {run_id} of 'weather' goes on"):
+        await platform.start_test()
+    cancelled = await platform.ask("publisher", "test.cancel", {"run_id": run_id}, commands.TestCancelled)
+
+    assert cancelled.changed
+    ended = await platform.show_test(run_id)
+    assert (ended.state, [step.outcome for step in ended.operations]) == ("cancelled", ["pass", "skip"])
+    (told,) = await eventually(lambda: events(js, "test_completed"))
+    assert (told.data["state"], told.data["operations"]) == ("cancelled", {"now": "pass", "tomorrow": "skip"})
+    page = await platform.ask("publisher", "test.list", {"slug": "weather"}, commands.TestPage)
+    assert [(row.run_id, row.passed) for row in page.runs] == [(run_id, 1)]
+    executor.silent = set()
+    assert (await platform.test()).state == "passed"
 
 
 async def test_the_way_from_draft_to_catalogue(
@@ -200,7 +228,7 @@ async def test_a_checklist_of_an_invalid_draft_lists_its_problems(platform: Auth
 async def test_an_unknown_draft_is_not_found(platform: Author) -> None:
     for what, body in (
         ("test.plan", {"slug": "nothing"}),
-        ("test.run", {"slug": "nothing"}),
+        ("test.start", {"slug": "nothing"}),
         ("connector.checklist", {"slug": "nothing", "scope": "catalogue"}),
         ("connector.publish", {"slug": "nothing", "scope": "catalogue"}),
         ("connector.diff", {"slug": "nothing"}),
@@ -221,7 +249,7 @@ async def test_a_malformed_command_is_answered(platform: Author, nc: BusClient, 
 
 async def test_without_a_token_nothing_is_done(nc: BusClient) -> None:
     with pytest.raises(DibopError) as refused:
-        await request(nc, "publisher.v1.platform.test.run", b'{"slug": "weather"}', timeout=10)
+        await request(nc, "publisher.v1.platform.test.start", b'{"slug": "weather"}', timeout=10)
     assert refused.value.code == "unauthenticated"
 
 

@@ -12,7 +12,6 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, MetaData, select
-from sqlalchemy.exc import IntegrityError
 
 from services.publisher.app import MIGRATIONS
 from services.publisher.domain.evidence import Evidence
@@ -77,10 +76,15 @@ async def waiting_events(database: Database) -> list[str]:
         return [row.subject for row in await connection.execute(select(outbox.outbox).order_by(outbox.outbox.c.id))]
 
 
-async def test_the_last_evidence_of_each_digest_counts(store: SqlStore) -> None:
-    await store.record_test([evidence("pass"), evidence("pass", OTHER_DIGEST)], event("1"), audit("1"))
-    await store.record_test([evidence("fail", reason="500")], event("2"), audit("2"))
-    await store.record_test([evidence("fail", OTHER_DIGEST, owner="acme")], event("3"), audit("3"))
+async def keep(database: Database, *found: Evidence) -> None:
+    async with database.write() as connection:
+        await connection.execute(tables.evidence.insert(), [asdict(each) for each in found])
+
+
+async def test_the_last_evidence_of_each_digest_counts(store: SqlStore, migrated: Database) -> None:
+    await keep(migrated, evidence("pass"), evidence("pass", OTHER_DIGEST))
+    await keep(migrated, evidence("fail", reason="500"))
+    await keep(migrated, evidence("fail", OTHER_DIGEST, owner="acme"))
 
     found = await store.latest_evidence("platform", "weather", [DIGEST, OTHER_DIGEST, "sha256:" + "c" * 64])
 
@@ -90,21 +94,11 @@ async def test_the_last_evidence_of_each_digest_counts(store: SqlStore) -> None:
     }
 
 
-async def test_evidence_of_thousands_of_operations_is_found(store: SqlStore) -> None:
+async def test_evidence_of_thousands_of_operations_is_found(store: SqlStore, migrated: Database) -> None:
     digests = [f"sha256:{number:064x}" for number in range(3000)]
-    await store.record_test([evidence("pass", digest) for digest in digests], event(), audit())
+    await keep(migrated, *(evidence("pass", digest) for digest in digests))
 
     assert len(await store.latest_evidence("platform", "weather", digests)) == 3000
-
-
-async def test_a_test_is_kept_with_its_event_and_audit_entry_or_not_at_all(store: SqlStore, migrated: Database) -> None:
-    await store.record_test([evidence("pass")], event("1", "test_completed"), audit("1"))
-
-    with pytest.raises(IntegrityError):
-        await store.record_test([evidence("nope", OTHER_DIGEST)], event("2", "test_completed"), audit("2"))
-
-    assert await waiting_events(migrated) == ["evt.v1.platform.connector.weather.test_completed"]
-    assert [record.entry.id for record in await store.waiting_audit(10)] == ["1"]
 
 
 async def test_of_moves_at_once_exactly_one_is_recorded(store: SqlStore) -> None:
@@ -276,7 +270,7 @@ async def test_publications_of_the_first_version_come_over_as_moves(database: Da
 
 async def test_audit_entries_wait_in_order_until_they_are_taken(store: SqlStore) -> None:
     for number in range(3):
-        await store.record_test([], event(f"e-{number}"), audit(f"a-{number}"))
+        await store.open_review(review(f"r-{number}", slug=f"s-{number}"), event(f"e-{number}"), audit(f"a-{number}"))
 
     await store.audit_taken("a-0")
 

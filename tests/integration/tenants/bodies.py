@@ -139,10 +139,13 @@ REGISTRY: Final[Mapping[str, Bodies]] = {
 
 PUBLISHER: Final[Mapping[str, Bodies]] = {
     "test.plan": lambda t: [{"slug": t.slug}, {"slug": t.slug, "operations": [t.operation]}],
-    "test.run": lambda t: [
+    "test.start": lambda t: [
         {"slug": t.slug},
         {"slug": t.slug, "operations": [t.operation], "credentials_id": t.session_id},
     ],
+    "test.show": lambda t: [{"run_id": t.run_id}],
+    "test.list": lambda t: [{"slug": t.slug}],
+    "test.cancel": lambda t: [{"run_id": t.run_id}],
     "connector.checklist": lambda t: [{"slug": t.slug, "scope": "enterprise"}, {"slug": t.slug, "scope": "catalogue"}],
     "connector.publish": lambda t: [{"slug": t.slug, "scope": "enterprise"}, {"slug": t.slug, "scope": "catalogue"}],
     "connector.rollback": lambda t: [{"slug": t.slug, "version": t.version}],

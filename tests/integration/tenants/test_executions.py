@@ -123,13 +123,13 @@ async def test_what_was_sealed_for_one_opens_for_nobody_else(world: World) -> No
     token = world.token(here, Role.ENTERPRISE_ADMIN_SDK)
     await world.must("registry", here, "draft.save", {"slug": slug, "document": world.document}, token)
     stolen = world.credentials("test", slug, world.things.session_id)
-    report = await world.must("publisher", here, "test.run", {"slug": slug, "credentials": for_a_test(stolen)}, token)
-    assert report["operations"][0]["outcome"] == "fail"
+    report = await world.tested(here, {"slug": slug, "credentials": for_a_test(stolen)}, token)
+    assert report["steps"][-1]["outcome"] == "fail"
     assert "credentials-rejected" in json.dumps(report)
 
     own = world.credentials("test", slug, str(uuid.uuid4()), here)
-    report = await world.must("publisher", here, "test.run", {"slug": slug, "credentials": for_a_test(own)}, token)
-    assert report["operations"][0]["outcome"] == "pass", "the control: with its own, it may"
+    report = await world.tested(here, {"slug": slug, "credentials": for_a_test(own)}, token)
+    assert report["steps"][-1]["outcome"] == "pass", "the control: with its own, it may"
     await world.must("publisher", here, "connector.publish", {"slug": slug, "scope": "enterprise"}, token)
     for use, identifier in (("connection", world.things.connection_id), ("test", world.things.session_id)):
         sealed = {**world.credentials(use, slug, identifier), "id": str(uuid.uuid4()), "owner": here, "name": use}

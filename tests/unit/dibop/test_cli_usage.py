@@ -24,6 +24,7 @@ COMMANDS = [
     ["enterprise", "list"], ["enterprise", "show"], ["enterprise", "register"], ["enterprise", "suspend"],
     ["enterprise", "resume"], ["enterprise", "sdk-access"],
     ["review", "list"], ["review", "show"], ["review", "comment"], ["review", "approve"], ["review", "reject"],
+    ["test", "list"], ["test", "show"], ["test", "cancel"],
     ["connection", "create"], ["connection", "list"], ["connection", "delete"],
     ["events", "tail"], ["audit", "list"],
 ]  # fmt: skip

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from services.publisher.domain.evidence import Evidence
 from services.publisher.domain.moves import Move, MoveState, Refusal, Release
 from services.publisher.domain.reviews import Comment, Decision, Review
-from services.publisher.handlers.ports import AuditRecord, Caller, Ports
+from services.publisher.domain.runs import Run
+from services.publisher.handlers.ports import AuditRecord, Caller, Ending, Ports
 from shared.contracts.commands import (
     AddVersion,
     CatalogueVersionModel,
     Connector,
     Deprecation,
     Draft,
+    Exchange,
     FetchTestCredentials,
     ListReviews,
+    ListTests,
     SetVersionState,
     StagedDraft,
     TestCredentials,
+    TestStep,
     Version,
     VersionAdded,
     VersionStateSet,
@@ -30,7 +34,7 @@ from shared.contracts.commands import (
 )
 from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
-from shared.contracts.execution import DraftExecutionRequest, ExecutionReply
+from shared.contracts.execution import DraftExecutionReply, DraftExecutionRequest
 from shared.contracts.lifecycle import best_state, require_may_become
 from shared.contracts.names import PLATFORM
 from shared.contracts.projections import CatalogueEntry
@@ -46,7 +50,7 @@ def caller(enterprise: str = PLATFORM, principal: Principal = ADMIN) -> Caller:
     return Caller(principal, enterprise, "request-1")
 
 
-def reply(**values: Any) -> ExecutionReply:
+def reply(**values: Any) -> DraftExecutionReply:
     """A passing reply, with other `values`."""
     passing: dict[str, Any] = {
         "request_id": "r",
@@ -62,7 +66,7 @@ def reply(**values: Any) -> ExecutionReply:
         "attempts": [],
         "schema_valid": True,
     }
-    return ExecutionReply(**{**passing, **values})
+    return DraftExecutionReply(**{**passing, **values})
 
 
 @dataclass
@@ -223,11 +227,13 @@ class FakeRegistry:
 class FakeExecutors:
     """Answers each operation with what `replies` has for it, else with a passing reply."""
 
-    replies: dict[str, ExecutionReply | DibopError] = field(default_factory=dict)
+    replies: dict[str, DraftExecutionReply | DibopError] = field(default_factory=dict)
     requests: list[tuple[str, str, DraftExecutionRequest]] = field(default_factory=list)
     deadlines: list[float] = field(default_factory=list)
     most_at_once: int = 0
-    _at_once: int = 0
+    held: asyncio.Event | None = None
+    """Where it is there, answers wait for it."""
+    at_once: int = 0
 
     async def execute(
         self,
@@ -238,13 +244,15 @@ class FakeExecutors:
         *,
         deadline_seconds: float,
         request_id: str,
-    ) -> ExecutionReply:
+    ) -> DraftExecutionReply:
         self.requests.append((enterprise, operation, request))
         self.deadlines.append(deadline_seconds)
-        self._at_once += 1
-        self.most_at_once = max(self.most_at_once, self._at_once)
-        await asyncio.sleep(0)
-        self._at_once -= 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await (self.held.wait() if self.held is not None else asyncio.sleep(0))
+        finally:
+            self.at_once -= 1
         answer = self.replies.get(operation) or reply(operation=operation)
         if isinstance(answer, DibopError):
             raise answer
@@ -274,11 +282,6 @@ class FakeStore:
     said: dict[str, list[Comment]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     audit: list[AuditRecord] = field(default_factory=list)
-
-    async def record_test(self, evidence: Sequence[Evidence], event: Event, audit: AuditRecord) -> None:
-        self.evidence.extend(evidence)
-        self.events.append(event)
-        self.audit.append(audit)
 
     async def latest_evidence(self, owner: str, slug: str, digests: Iterable[str]) -> Mapping[str, Evidence]:
         wanted = set(digests)
@@ -384,6 +387,76 @@ class FakeStore:
         return True
 
 
+@dataclass
+class FakeTestRuns:
+    """The promises of test runs, over dictionaries; evidence, events and audit entries go to the store."""
+
+    store: FakeStore
+    runs: dict[str, Run] = field(default_factory=dict)
+    steps: dict[str, dict[int, TestStep]] = field(default_factory=dict)
+    exchanges: dict[tuple[str, int], Exchange] = field(default_factory=dict)
+    beats: dict[str, int] = field(default_factory=dict)
+
+    async def add(self, run: Run, steps: Sequence[TestStep]) -> str | None:
+        for other in self.runs.values():
+            if (other.owner, other.slug, other.actor, other.state) == (run.owner, run.slug, run.actor, "running"):
+                return other.id
+        self.runs[run.id] = replace(run, number=len(self.runs) + 1)
+        self.steps[run.id] = {step.number: step for step in steps}
+        return None
+
+    async def note(
+        self, run: Run, step: TestStep, *, exchange: Exchange | None = None, evidence: Evidence | None = None
+    ) -> bool:
+        if not await self.beat(run):
+            return False
+        self.steps[run.id][step.number] = step
+        if exchange is not None:
+            self.exchanges[run.id, step.number] = exchange
+        if evidence is not None:
+            self.store.evidence.append(evidence)
+        return True
+
+    async def beat(self, run: Run) -> bool:
+        self.beats[run.id] = self.beats.get(run.id, 0) + 1
+        return self.runs[run.id].state == "running"
+
+    async def end(self, owner: str, identifier: str, ending: Callable[[Run, list[TestStep]], Ending]) -> Run | None:
+        run = self.runs[identifier]
+        if run.owner != owner or run.state != "running":
+            return None
+        ended = ending(run, list(self.steps[identifier].values()))
+        self.runs[identifier] = ended.run
+        self.steps[identifier] = {step.number: step for step in ended.steps}
+        self.store.events.append(ended.event)
+        self.store.audit.append(ended.audit)
+        return ended.run
+
+    async def find(self, owner: str, identifier: str) -> tuple[Run, list[TestStep]] | None:
+        run = self.runs.get(identifier)
+        if run is None or run.owner != owner:
+            return None
+        return run, list(self.steps[identifier].values())
+
+    async def exchange(self, owner: str, identifier: str, number: int) -> Exchange | None:
+        return self.exchanges.get((identifier, number))
+
+    async def page(self, owner: str, query: ListTests) -> list[Run]:
+        found = [run for run in reversed(self.runs.values()) if (run.owner, run.slug) == (owner, query.slug)]
+        return [run for run in found if query.before is None or run.number < query.before][: query.limit + 1]
+
+    async def under_way(self) -> Sequence[tuple[Run, int]]:
+        return [(run, self.beats.get(run.id, 0)) for run in self.runs.values() if run.state == "running"]
+
+
+@dataclass
+class FakeProgress:
+    told: list[Event] = field(default_factory=list)
+
+    def tell(self, event: Event) -> None:
+        self.told.append(event)
+
+
 def _same_base(done: Move, new: Move) -> bool:
     """Whether the version that `new` is to follow has a follower already."""
     if not isinstance(done.content, Release) or not isinstance(new.content, Release):
@@ -399,10 +472,15 @@ class World:
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     executors: FakeExecutors = field(default_factory=FakeExecutors)
     catalogue: FakeCatalogue = field(default_factory=FakeCatalogue)
+    progress: FakeProgress = field(default_factory=FakeProgress)
+    runs: FakeTestRuns = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.runs = FakeTestRuns(self.store)
 
     @property
     def ports(self) -> Ports:
-        return Ports(self.store, self.registry, self.executors, self.catalogue)
+        return Ports(self.store, self.runs, self.registry, self.executors, self.catalogue, self.progress)
 
     def all_tested(self, owner: str = PLATFORM, slug: str = "weather", **changed: Any) -> None:
         """Give every operation of the draft as it stands evidence of a pass, or of `changed`."""

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
-from services.publisher.handlers.testing import CONCURRENT_OPERATIONS, plan_test, run_test
+from services.publisher.handlers.test_runner import DraftTester
+from services.publisher.handlers.test_steps import CONCURRENT_OPERATIONS
+from services.publisher.handlers.testing import cancel_test, list_tests, plan_test, show_test, start_test
 from shared.contracts import commands
-from shared.contracts.commands import PlanTest, RunTest
+from shared.contracts.commands import CancelTest, ListTests, PlanTest, ShowTest, StartTest
 from shared.contracts.errors import DibopError
-from shared.contracts.execution import ResponseBody, SchemaError
+from shared.contracts.execution import (
+    Exchange,
+    RecordedBody,
+    RecordedRequest,
+    RecordedResponse,
+    ResponseBody,
+    SchemaError,
+)
+from shared.security.principals import Principal, Role
+from tests.support.polling import eventually
 from tests.unit.publisher.documents import api_key, edited
 from tests.unit.publisher.fakes import VIEWER, World, caller, reply
 
 SESSION = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+SENT = RecordedRequest("GET", "https://api.example.com/weather?q=London", [("Accept", "*/*")])
+BOB = caller(principal=Principal("bob", "acme", frozenset({Role.PLATFORM_ADMIN})))
 
 
 @pytest.fixture
@@ -24,13 +38,33 @@ def world() -> World:
     return world
 
 
-async def run(world: World, seconds: float = 300.0, **command: Any) -> commands.TestReport:
-    request = RunTest.model_validate({"slug": "weather", **command})
-    return await run_test(caller(), request, world.ports, test_seconds=seconds)
+def runner_of(world: World, seconds: float = 300.0) -> DraftTester:
+    return DraftTester(world.ports, seconds=seconds, beat_seconds=0.01, lease_seconds=0.05)
 
 
-def outcomes(report: commands.TestReport) -> dict[str, str]:
-    return {tested.operation: tested.outcome for tested in report.operations}
+async def start(world: World, runner: DraftTester, **command: Any) -> str:
+    request = StartTest.model_validate({"slug": "weather", **command})
+    return (await start_test(caller(), request, world.ports, runner)).run_id
+
+
+async def shown(world: World, run_id: str, operation: str | None = None) -> commands.TestRun:
+    return await show_test(caller(), ShowTest(run_id=run_id, operation=operation), world.ports)
+
+
+async def ended(world: World, run_id: str) -> commands.TestRun:
+    async def run_ended() -> bool:
+        return (await shown(world, run_id)).state != "running"
+
+    await eventually(run_ended)
+    return await shown(world, run_id)
+
+
+async def run(world: World, seconds: float = 300.0, **command: Any) -> commands.TestRun:
+    return await ended(world, await start(world, runner_of(world, seconds), **command))
+
+
+def outcomes(report: commands.TestRun) -> dict[str, str | None]:
+    return {step.name: step.outcome for step in report.operations}
 
 
 async def test_a_plan_runs_what_is_idempotent_and_names_what_it_skips(world: World) -> None:
@@ -74,7 +108,10 @@ async def test_a_draft_that_is_no_valid_template_is_refused_with_its_problems(wo
 async def test_only_authors_may_test(world: World) -> None:
     for attempt in (
         plan_test(caller("acme", VIEWER), PlanTest(slug="weather"), world.ports),
-        run_test(caller("acme", VIEWER), RunTest(slug="weather"), world.ports, test_seconds=1),
+        start_test(caller("acme", VIEWER), StartTest(slug="weather"), world.ports, runner_of(world)),
+        show_test(caller("acme", VIEWER), ShowTest(run_id=SESSION), world.ports),
+        list_tests(caller("acme", VIEWER), ListTests(slug="weather"), world.ports),
+        cancel_test(caller("acme", VIEWER), CancelTest(run_id=SESSION), world.ports, runner_of(world)),
     ):
         with pytest.raises(DibopError) as refused:
             await attempt
@@ -176,15 +213,186 @@ async def test_an_error_fails_with_its_detail_and_its_document(world: World) -> 
 async def test_every_run_leaves_evidence_an_event_and_an_audit_entry(world: World) -> None:
     report = await run(world)
 
+    assert (report.state, report.passed, report.failed, report.skipped) == ("passed", 1, 0, 1)
     (evidence,) = world.store.evidence
     assert (evidence.operation, evidence.outcome, evidence.actor) == ("get_weather", "pass", "ada")
     assert evidence.run_id == report.run_id
     (event,) = world.store.told("test_completed")
     assert event.subject == "evt.v1.platform.connector.weather.test_completed"
+    assert (event.id, event.data["state"]) == (report.run_id, "passed")
     assert event.data["operations"] == {"get_weather": "pass", "create_report": "skip"}
     (audit,) = world.store.audit
     assert (audit.enterprise, audit.entry.action, audit.entry.actor) == ("platform", "test.run", "ada")
     assert audit.entry.details["passed"] == 1
+
+
+async def test_each_step_is_told_as_it_begins_and_ends(world: World) -> None:
+    report = await run(world)
+
+    told = world.progress.told
+    assert [event.data["seq"] for event in told] == list(range(1, len(told) + 1))
+    assert {event.data["run_id"] for event in told} == {report.run_id}
+    assert [(event.data["step"]["operation"], event.data["step"]["outcome"]) for event in told] == [
+        ("create_report", "skip"),
+        ("get_weather", None),
+        ("get_weather", "pass"),
+    ]
+    assert told[-1].subject == "evt.v1.platform.connector.weather.test_progressed"
+    assert told[-1].id == f"{report.run_id}/3"
+    assert "exchange" not in told[-1].data["step"]
+
+
+async def test_what_an_operation_sent_and_got_is_shown_with_it_alone(world: World) -> None:
+    got = RecordedResponse(200, [("content-type", "application/json")], RecordedBody("json", "{}", 2))
+    world.executors.replies["get_weather"] = reply(exchange=Exchange(SENT, got))
+
+    report = await run(world)
+
+    assert report.operations[0].exchange is None
+    (step,) = (await shown(world, report.run_id, "get_weather")).steps
+    assert step.exchange is not None
+    assert step.exchange.request.url == SENT.url
+    assert step.exchange.response is not None
+    assert step.exchange.response.body == commands.RecordedBody(encoding="json", text="{}", size=2)
+    with pytest.raises(DibopError, match="no step for operation 'get_wether'"):
+        await shown(world, report.run_id, "get_wether")
+
+
+async def test_what_was_sent_is_kept_also_where_nothing_came_back(world: World) -> None:
+    error = DibopError(
+        "upstream-timeout", "No answer.", exchange={"request": {"method": "GET", "url": "x", "headers": []}}
+    )
+    world.executors.replies["get_weather"] = error
+
+    report = await run(world)
+
+    (step,) = (await shown(world, report.run_id, "get_weather")).steps
+    assert step.error is not None
+    assert "exchange" not in step.error
+    assert step.exchange is not None
+    assert (step.exchange.request.url, step.exchange.response) == ("x", None)
+
+
+async def test_a_run_keeps_no_more_bodies_than_fit(world: World) -> None:
+    body = RecordedBody("text", "x" * 1_000_000, 1_000_000)
+    more = [{"operation": f"get_{n}", "description": "x", "method": "GET", "path": f"/{n}"} for n in range(10)]
+    world.registry.save(edited(api_key(), {"/operations": more}))
+    for each in more:
+        world.executors.replies[each["operation"]] = reply(exchange=Exchange(SENT, RecordedResponse(200, [], body)))
+
+    report = await run(world)
+
+    kept = [world.runs.exchanges[report.run_id, step.number].response for step in report.operations]
+    sizes = [(each.body.size, each.body.text is None, each.body.truncated) for each in kept if each and each.body]
+    assert sorted(sizes) == [(1_000_000, False, False)] * 8 + [(1_000_000, True, True)] * 2
+
+
+async def test_a_person_has_one_run_of_a_connector_at_a_time(world: World) -> None:
+    world.executors.held = asyncio.Event()
+    runner = runner_of(world)
+    first = await start(world, runner)
+
+    with pytest.raises(DibopError, match=f"Your test run {first} of 'weather' goes on") as refused:
+        await start(world, runner)
+    assert refused.value.code == "conflict"
+    others = await start_test(BOB, StartTest(slug="weather"), world.ports, runner)
+    world.executors.held.set()
+
+    for run_id in (first, others.run_id):
+        assert (await ended(world, run_id)).state == "passed"
+    assert (await ended(world, await start(world, runner))).state == "passed"
+
+
+async def test_a_cancelled_run_skips_what_is_left_and_keeps_its_evidence(world: World) -> None:
+    world.executors.held = asyncio.Event()
+    runner = runner_of(world)
+    await runner.start()
+    run_id = await start(world, runner)
+    await eventually(lambda: world.executors.requests)
+
+    cancelled = await cancel_test(BOB, CancelTest(run_id=run_id), world.ports, runner)
+    again = await cancel_test(BOB, CancelTest(run_id=run_id), world.ports, runner)
+
+    assert (cancelled.state, cancelled.changed, again.changed) == ("cancelled", True, False)
+    report = await shown(world, run_id)
+    assert (report.state, report.reason, report.skipped) == ("cancelled", "The run was cancelled by bob.", 2)
+    assert report.operations[0].outcome == "skip"
+    (event,) = world.store.told("test_completed")
+    assert event.data["state"] == "cancelled"
+    (audit,) = world.store.audit
+    assert (audit.entry.actor, audit.entry.details["ended_by"]) == ("ada", "bob")
+    assert world.store.evidence == []
+    await runner.stop()
+
+
+async def test_a_run_that_another_process_ended_is_left(world: World) -> None:
+    world.executors.held = asyncio.Event()
+    here, there = runner_of(world), runner_of(world)
+    await here.start()
+    run_id = await start(world, here)
+    await eventually(lambda: world.executors.requests)
+
+    await cancel_test(BOB, CancelTest(run_id=run_id), world.ports, there)
+
+    await eventually(lambda: world.executors.at_once == 0)
+    assert (await shown(world, run_id)).state == "cancelled"
+    await here.stop()
+
+
+async def test_a_run_whose_process_is_gone_is_interrupted_by_another(world: World) -> None:
+    world.executors.held = asyncio.Event()
+    run_id = await start(world, runner_of(world))  # nobody lets it beat
+    other = runner_of(world)
+    await other.start()
+
+    report = await ended(world, run_id)
+
+    assert (report.state, report.reason) == (
+        "interrupted",
+        "The publisher that was at the run is gone. Start it again.",
+    )
+    assert len(world.store.told("test_completed")) == 1
+    await other.stop()
+
+
+async def test_a_run_that_beats_is_not_interrupted(world: World) -> None:
+    world.executors.held = asyncio.Event()
+    here, other = runner_of(world), runner_of(world)
+    await here.start()
+    await other.start()
+    run_id = await start(world, here)
+    await eventually(lambda: world.runs.beats.get(run_id, 0) > 15)
+
+    assert (await shown(world, run_id)).state == "running"
+    await here.stop()
+    report = await shown(world, run_id)
+    assert (report.state, report.reason) == (
+        "interrupted",
+        "The publisher stopped before the run had ended. Start it again.",
+    )
+    await other.stop()
+
+
+async def test_a_run_that_breaks_has_an_end(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError("no such thing")
+
+    monkeypatch.setattr(world.executors, "execute", broken)
+
+    assert (await run(world)).state == "interrupted"
+
+
+async def test_runs_are_listed_newest_first_page_by_page(world: World) -> None:
+    ids = [(await run(world)).run_id for _ in range(3)]
+
+    first = await list_tests(caller(), ListTests(slug="weather", limit=2), world.ports)
+    second = await list_tests(caller(), ListTests(slug="weather", before=first.next_before), world.ports)
+
+    assert [row.run_id for row in (*first.runs, *second.runs)] == ids[::-1]
+    assert second.next_before is None
+    assert (await list_tests(caller("acme"), ListTests(slug="weather"), world.ports)).runs == []
+    with pytest.raises(DibopError, match="There is no test run"):
+        await show_test(caller("acme"), ShowTest(run_id=ids[0]), world.ports)
 
 
 async def test_an_edited_operation_gets_evidence_of_its_own(world: World) -> None:
