@@ -53,7 +53,7 @@ def build(settings: PublisherSettings, database: Database) -> CommandService:
         store=SqlStore(database),
         runs=SqlTestRuns(database),
         registry=RegistryClient(lambda: service.nc, settings.service_token_file, settings.registry_timeout_seconds),
-        executors=ExecutorsClient(lambda: service.nc),
+        executors=ExecutorsClient(lambda: service.nc, settings.service_token_file),
         catalogue=CatalogueBucket(lambda: service.nc),
         progress=progress,
     )

@@ -36,6 +36,8 @@ from shared.contracts.commands import (
     ListTests,
     Moved,
     PlanTest,
+    Probed,
+    ProbeDraft,
     PublishConnector,
     Published,
     RejectReview,
@@ -78,6 +80,9 @@ Connection = Callable[[], Client]
 
 _ANSWER_GRACE_SECONDS: Final = 2.0
 """How long an executor's answer may be on its way after the deadline that it was given."""
+
+_PROBE_SECONDS: Final = 35.0
+"""A probe answers in 30 seconds."""
 
 
 def serve(
@@ -234,8 +239,20 @@ class RegistryClient:
 class ExecutorsClient:
     """Tests of drafts, sent to whichever executor is free."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, token_file: Path) -> None:
         self._connection = connection
+        self._token_file = token_file
+
+    async def probe(self, enterprise: str, command: ProbeDraft, *, request_id: str) -> Probed:
+        return await client.command(
+            self._connection(),
+            subjects.executor(enterprise, "draft", "probe"),
+            command,
+            Probed,
+            timeout=_PROBE_SECONDS,
+            token=self._token_file.read_text().strip(),
+            request_id=request_id,
+        )
 
     async def execute(
         self,

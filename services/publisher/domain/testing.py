@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from shared.contracts.commands import PlannedOperation, TestStep
+from shared.contracts.commands import PlannedOperation, Probed, TestPart, TestStep
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import ExecutionReply
 from shared.contracts.names import did_you_mean
@@ -18,6 +18,7 @@ MAX_OPERATIONS: Final = 1000
 """More than these are left to a further run."""
 MAX_SCHEMA_ERRORS: Final = 20
 """More than these are not repeated in a report."""
+_ABOUT_CREDENTIALS: Final = frozenset({"connection-required", "credentials-rejected"})
 
 
 def plan(template: Template, names: Sequence[str] | None) -> list[PlannedOperation]:
@@ -47,11 +48,9 @@ def require_known(template: Template, names: Collection[str], where: str) -> Non
             )
 
 
-def steps_of(planned: Sequence[PlannedOperation], *, probed: bool) -> list[TestStep]:
+def steps_of(planned: Sequence[PlannedOperation]) -> list[TestStep]:
     """The steps of a run in their order; what is not to run is skipped from the beginning."""
-    steps: list[TestStep] = []
-    if probed:
-        steps += [TestStep(number=1, kind="connectivity"), TestStep(number=2, kind="authentication")]
+    steps = [TestStep(number=1, kind="connectivity"), TestStep(number=2, kind="authentication")]
     skipped = 0
     for number, each in enumerate(planned, start=len(steps) + 1):
         step = TestStep(number=number, kind="operation", operation=each.operation)
@@ -60,6 +59,43 @@ def steps_of(planned: Sequence[PlannedOperation], *, probed: bool) -> list[TestS
             step = step.model_copy(update={"seq": skipped, "outcome": "skip", "reason": each.reason})
         steps.append(step)
     return steps
+
+
+def connectivity(probed: Probed) -> dict[str, Any]:
+    """What the step comes to; the whole passes where no part fails."""
+    parts = [
+        TestPart(name=step.step, outcome=step.outcome, reason=step.reason, duration_ms=step.duration_ms)
+        for step in probed.steps
+        if step.step != "auth"
+    ]
+    failed = next((part for part in parts if part.outcome == "fail"), None)
+    return {
+        "outcome": "fail" if failed else "pass",
+        "reason": failed and f"{failed.name}: {failed.reason}",
+        "duration_ms": round(sum(part.duration_ms or 0.0 for part in parts), 3),
+        "parts": parts,
+    }
+
+
+def authentication(probed: Probed) -> dict[str, Any]:
+    """What the step comes to."""
+    (step,) = (step for step in probed.steps if step.step == "auth")
+    return {"outcome": step.outcome, "reason": step.reason, "duration_ms": step.duration_ms}
+
+
+def unreachable(probed: Probed) -> str | None:
+    """Why no operation can have an answer; None where one may, be it a refusal."""
+    failed = next((step for step in probed.steps if step.outcome == "fail" and step.step != "auth"), None)
+    if failed is None or (failed.step == "http" and probed.outcome != "timeout"):
+        return None
+    return f"Skipped: the external system cannot be reached, {failed.step} failed. {failed.reason}"
+
+
+def not_probed(error: DibopError) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What both steps come to where nothing was sent: only credentials that cannot be used are a failure."""
+    skipped = {"outcome": "skip", "reason": error.detail}
+    failed = {"outcome": "fail", "reason": error.detail}
+    return skipped, failed if error.code in _ABOUT_CREDENTIALS else skipped
 
 
 def judged(reply: ExecutionReply) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from shared.contracts.commands import (
     FetchTestCredentials,
     ListReviews,
     ListTests,
+    Probed,
+    ProbeDraft,
     SetVersionState,
     StagedDraft,
     TestCredentials,
@@ -82,7 +84,9 @@ class Registry(Protocol):
 
 
 class Executors(Protocol):
-    """Runs one operation of a staged draft; DibopError where there was no response of the external system."""
+    """Probes and runs staged drafts; DibopError where there was no response of the external system."""
+
+    async def probe(self, enterprise: str, command: ProbeDraft, *, request_id: str) -> Probed: ...
 
     async def execute(
         self,

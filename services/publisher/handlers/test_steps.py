@@ -17,7 +17,7 @@ from services.publisher.domain.runs import Run
 from services.publisher.handlers import test_records
 from services.publisher.handlers.ports import Ending, Ports
 from shared.contracts.clock import utc_now
-from shared.contracts.commands import Exchange, RecordedBody, TestStep
+from shared.contracts.commands import Exchange, ProbeDraft, RecordedBody, TestCredentials, TestStep
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import DEFAULT_DEADLINE_MS, DraftExecutionRequest, SealedCredentials
 
@@ -64,13 +64,14 @@ class Going:
         for step in self._job.steps:
             if step.seq:
                 self._tell(step)
-        operations = [step for step in self._job.steps if step.kind == "operation" and step.outcome is None]
-        try:
-            async with asyncio.TaskGroup() as group:
-                for step in operations:
-                    group.create_task(self._operation(step))
-        except* RunEndedError:
-            raise RunEndedError from None
+        connectivity, authentication, *others = self._job.steps
+        operations = [step for step in others if step.outcome is None]
+        unreachable = await self._probe(connectivity, authentication)
+        if unreachable is not None:
+            for step in operations:
+                await self._note(step, outcome="skip", reason=unreachable)
+        else:
+            await self._operations(operations)
         ended = await self._ports.runs.end(self._job.run.owner, self._job.run.id, self._ending)
         if ended is None:
             raise RunEndedError
@@ -84,6 +85,36 @@ class Going:
             skipped=ended.skipped,
         )
         return ended
+
+    async def _probe(self, connectivity: TestStep, authentication: TestStep) -> str | None:
+        """Connectivity and authentication; why no operation can have an answer, where that is so."""
+        connectivity = await self._note(connectivity, started_at=utc_now())
+        run, credentials = self._job.run, self._job.credentials
+        command = ProbeDraft(
+            owner=run.owner,
+            slug=run.slug,
+            digest=run.digest,
+            credentials=None if credentials is None else TestCredentials(**msgspec.to_builtins(credentials)),
+        )
+        why = None
+        try:
+            probed = await self._ports.executors.probe(self._job.enterprise, command, request_id=f"{run.id}/probe")
+        except DibopError as error:
+            reached, accepted = testing.not_probed(error)
+        else:
+            reached, accepted = testing.connectivity(probed), testing.authentication(probed)
+            why = testing.unreachable(probed)
+        await self._note(connectivity, **reached)
+        await self._note(authentication, **accepted)
+        return why
+
+    async def _operations(self, steps: list[TestStep]) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                for step in steps:
+                    group.create_task(self._operation(step))
+        except* RunEndedError:
+            raise RunEndedError from None
 
     def _ending(self, run: Run, steps: list[TestStep]) -> Ending:
         ended = runs.completed(run, steps, utc_now())

@@ -49,7 +49,7 @@ async def start_test(caller: Caller, command: c.StartTest, ports: Ports, runner:
     job = Job(
         run=run,
         enterprise=caller.enterprise,
-        steps=tuple(testing.steps_of(planned, probed=False)),
+        steps=tuple(testing.steps_of(planned)),
         samples={operation.operation: operation.sample or {} for operation in template.operations},
         digests=staged.operations,
         parameters=command.parameters,

@@ -117,8 +117,18 @@ class StandInExecutor:
     """Operations that get no answer."""
 
     async def serve(self) -> None:
+        probe = subjects.executor("*", "draft", "probe")
+        await self.nc.subscribe(probe, queue=subjects.EXECUTORS_QUEUE, cb=self._probed)
         await self.nc.subscribe(subjects.DRAFT_PATTERN, queue=subjects.EXECUTORS_QUEUE, cb=self._answer)
         await self.nc.flush()
+
+    async def _probed(self, message: Msg) -> None:
+        command = commands.ProbeDraft.model_validate_json(message.data)
+        assert subjects.parse(message.subject).enterprise == command.owner
+        names: tuple[commands.ProbeStepName, ...] = ("dns", "tcp", "tls", "http", "auth")
+        steps = [commands.ProbeStep(step=name, outcome="pass", duration_ms=1.0) for name in names]
+        answer = commands.Probed(outcome="online", steps=steps, duration_ms=5.0)
+        await message.respond(answer.model_dump_json().encode())
 
     async def _answer(self, message: Msg) -> None:
         operation = subjects.parse(message.subject).second

@@ -165,6 +165,20 @@ class World:
         user: str = "console",
     ) -> Answer:
         """Send one request; what it is answered."""
+        code, content = await self._asked(plane, enterprise, command, body, token, headers, user=user)
+        return Answer(code, _CHANGING.sub('"": ""', json.dumps(content, ensure_ascii=False)))
+
+    async def _asked(
+        self,
+        plane: str,
+        enterprise: str,
+        command: str,
+        body: Mapping[str, Any] | bytes,
+        token: str | None,
+        headers: Mapping[str, str] | None = None,
+        *,
+        user: str = "console",
+    ) -> tuple[str, Any]:
         sent = dict(headers or {})
         if token is not None:
             sent[AUTHORIZATION_HEADER] = f"Bearer {token}"
@@ -176,8 +190,7 @@ class World:
         )
         content = json.loads(reply.data)
         failed = reply.headers is not None and ERROR_CODE_HEADER in reply.headers
-        code = content["type"].removeprefix("urn:dibop:error:") if failed else "ok"
-        return Answer(code, _CHANGING.sub('"": ""', json.dumps(content, ensure_ascii=False)))
+        return content["type"].removeprefix("urn:dibop:error:") if failed else "ok", content
 
     async def must(self, plane: str, enterprise: str, command: str, body: Mapping[str, Any], token: str) -> Any:
         """The same, which has to succeed."""
@@ -187,10 +200,12 @@ class World:
 
     async def tested(self, enterprise: str, command: Mapping[str, Any], token: str) -> Any:
         """A whole test run."""
-        started = await self.must("publisher", enterprise, "test.start", command, token)
+        code, started = await self._asked("publisher", enterprise, "test.start", command, token)
+        assert code == "ok", started
+        wanted = {"run_id": started["run_id"]}
 
         async def ended() -> Any:
-            run = await self.must("publisher", enterprise, "test.show", {"run_id": started["run_id"]}, token)
+            _, run = await self._asked("publisher", enterprise, "test.show", wanted, token)
             return None if run["state"] == "running" else run
 
         return await eventually(ended)

@@ -23,6 +23,10 @@ from shared.contracts.commands import (
     FetchTestCredentials,
     ListReviews,
     ListTests,
+    Probed,
+    ProbeDraft,
+    ProbeStep,
+    ProbeStepName,
     SetVersionState,
     StagedDraft,
     TestCredentials,
@@ -67,6 +71,14 @@ def reply(**values: Any) -> DraftExecutionReply:
         "schema_valid": True,
     }
     return DraftExecutionReply(**{**passing, **values})
+
+
+def probed(outcome: Any = "online", **steps: tuple[Any, str | None]) -> Probed:
+    """What a probe finds: every step passes, but for those that are given with outcome and reason."""
+    names: tuple[ProbeStepName, ...] = ("dns", "tcp", "tls", "http", "auth")
+    found = [(name, *steps.get(name, ("pass", None))) for name in names]
+    made = [ProbeStep(step=name, outcome=what, reason=why, duration_ms=1.5) for name, what, why in found]
+    return Probed(outcome=outcome, steps=made, duration_ms=8.0)
 
 
 @dataclass
@@ -225,7 +237,10 @@ class FakeRegistry:
 
 @dataclass
 class FakeExecutors:
-    """Answers each operation with what `replies` has for it, else with a passing reply."""
+    """Answers each operation with what `replies` has for it, else with a passing reply; likewise probes."""
+
+    probed: Probed | DibopError | None = None
+    probes: list[ProbeDraft] = field(default_factory=list)
 
     replies: dict[str, DraftExecutionReply | DibopError] = field(default_factory=dict)
     requests: list[tuple[str, str, DraftExecutionRequest]] = field(default_factory=list)
@@ -234,6 +249,13 @@ class FakeExecutors:
     held: asyncio.Event | None = None
     """Where it is there, answers wait for it."""
     at_once: int = 0
+
+    async def probe(self, enterprise: str, command: ProbeDraft, *, request_id: str) -> Probed:
+        self.probes.append(command)
+        await asyncio.sleep(0)
+        if isinstance(self.probed, DibopError):
+            raise self.probed
+        return self.probed or probed()
 
     async def execute(
         self,

@@ -24,7 +24,7 @@ from shared.contracts.execution import (
 from shared.security.principals import Principal, Role
 from tests.support.polling import eventually
 from tests.unit.publisher.documents import api_key, edited
-from tests.unit.publisher.fakes import VIEWER, World, caller, reply
+from tests.unit.publisher.fakes import VIEWER, World, caller, probed, reply
 
 SESSION = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 SENT = RecordedRequest("GET", "https://api.example.com/weather?q=London", [("Accept", "*/*")])
@@ -234,12 +234,80 @@ async def test_each_step_is_told_as_it_begins_and_ends(world: World) -> None:
     assert {event.data["run_id"] for event in told} == {report.run_id}
     assert [(event.data["step"]["operation"], event.data["step"]["outcome"]) for event in told] == [
         ("create_report", "skip"),
+        (None, None),
+        (None, "pass"),
+        (None, "pass"),
         ("get_weather", None),
         ("get_weather", "pass"),
     ]
     assert told[-1].subject == "evt.v1.platform.connector.weather.test_progressed"
-    assert told[-1].id == f"{report.run_id}/3"
+    assert told[-1].id == f"{report.run_id}/6"
     assert "exchange" not in told[-1].data["step"]
+
+
+async def test_connectivity_and_authentication_come_first(world: World) -> None:
+    report = await run(world)
+
+    connectivity, authentication, *_ = report.steps
+    assert (connectivity.kind, connectivity.outcome, connectivity.duration_ms) == ("connectivity", "pass", 6.0)
+    assert [(part.name, part.outcome, part.duration_ms) for part in connectivity.parts] == [
+        ("dns", "pass", 1.5),
+        ("tcp", "pass", 1.5),
+        ("tls", "pass", 1.5),
+        ("http", "pass", 1.5),
+    ]
+    assert (authentication.kind, authentication.outcome) == ("authentication", "pass")
+    (asked,) = world.executors.probes
+    assert (asked.owner, asked.slug, asked.digest) == ("platform", "weather", report.digest)
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (probed("offline", dns=("fail", "No such host."), tcp=("skip", "Later.")), "dns failed. No such host."),
+        (probed("offline", tls=("fail", "Expired."), auth=("skip", "Later.")), "tls failed. Expired."),
+        (probed("timeout", http=("fail", "No answer in 10 s.")), "http failed. No answer in 10 s."),
+    ],
+)
+async def test_what_cannot_be_reached_is_not_tried(world: World, found: commands.Probed, why: str) -> None:
+    world.executors.probed = found
+
+    report = await run(world)
+
+    assert (report.state, report.steps[0].outcome, report.skipped) == ("failed", "fail", 2)
+    assert report.operations[0].reason == f"Skipped: the external system cannot be reached, {why}"
+    assert world.executors.requests == []
+    assert world.store.evidence == []
+
+
+async def test_a_system_that_answers_with_trouble_is_tried_all_the_same(world: World) -> None:
+    world.executors.probed = probed("offline", http=("fail", "The external system answered 500."))
+
+    report = await run(world)
+
+    assert (report.state, report.steps[0].reason) == ("failed", "http: The external system answered 500.")
+    assert report.operations[0].outcome == "pass"
+
+
+async def test_refused_credentials_fail_a_run_whose_operations_need_none(world: World) -> None:
+    world.executors.probed = probed("auth_error", auth=("fail", "It answered 401."))
+
+    report = await run(world)
+
+    assert (report.state, report.steps[1].reason) == ("failed", "It answered 401.")
+    assert report.operations[0].outcome == "pass"
+
+
+@pytest.mark.parametrize(("code", "outcome"), [("overloaded", "skip"), ("connection-required", "fail")])
+async def test_without_a_probe_the_operations_are_tried(world: World, code: Any, outcome: str) -> None:
+    world.executors.probed = DibopError(code, "Nothing was sent.")
+
+    report = await run(world)
+
+    connectivity, authentication, operation, _ = report.steps
+    assert (connectivity.outcome, connectivity.reason) == ("skip", "Nothing was sent.")
+    assert (authentication.outcome, authentication.reason) == (outcome, "Nothing was sent.")
+    assert operation.outcome == "pass"
 
 
 async def test_what_an_operation_sent_and_got_is_shown_with_it_alone(world: World) -> None:
@@ -342,6 +410,7 @@ async def test_a_run_that_another_process_ended_is_left(world: World) -> None:
 async def test_a_run_whose_process_is_gone_is_interrupted_by_another(world: World) -> None:
     world.executors.held = asyncio.Event()
     run_id = await start(world, runner_of(world))  # nobody lets it beat
+    await eventually(lambda: world.executors.requests)
     other = runner_of(world)
     await other.start()
 
