@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
 
 _AGAIN_SECONDS: Final = 0.1
 
@@ -21,6 +24,24 @@ async def end(*tasks: asyncio.Task[Any], again_seconds: float = _AGAIN_SECONDS) 
         await asyncio.wait(pending, timeout=again_seconds)
     for task in tasks:
         mark_seen(task)  # nobody else asks a task that was told to end
+
+
+async def unbroken(work: Coroutine[Any, Any, T]) -> T:
+    """Do `work` to its end, also where the caller is cancelled meanwhile: the cancellation then comes after it.
+
+    For database transactions: a driver whose statement is cancelled loses the connection, and may never end.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        mark_seen(task)
+        raise cancelled
+    return task.result()
 
 
 def mark_seen(task: asyncio.Task[Any]) -> None:

@@ -20,7 +20,7 @@ from services.publisher.handlers.test_steps import Going, Job, RunEndedError
 from shared.contracts.clock import utc_now
 from shared.contracts.commands import TestState, TestStep
 from shared.contracts.errors import DibopError
-from shared.tasks import end, mark_seen
+from shared.tasks import end, mark_seen, unbroken
 
 MOST_AT_ONCE: Final = 64
 _BEAT_SECONDS: Final = 1.0
@@ -116,12 +116,15 @@ class DraftTester:
         while True:
             await asyncio.sleep(self._beat_seconds)
             try:
-                for identifier, run in list(self._runs.items()):
-                    if not await self._ports.runs.beat(run):
-                        self.leave(identifier)
-                await self._look_for_lost()
+                await unbroken(self._beat())
             except Exception:  # noqa: BLE001  # the database may be back in a moment
                 _log.exception("Test runs could not be looked after")
+
+    async def _beat(self) -> None:
+        for identifier, run in list(self._runs.items()):
+            if not await self._ports.runs.beat(run):
+                self.leave(identifier)
+        await self._look_for_lost()
 
     async def _look_for_lost(self) -> None:
         now = time.monotonic()

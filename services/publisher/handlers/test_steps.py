@@ -20,6 +20,7 @@ from shared.contracts.clock import utc_now
 from shared.contracts.commands import Exchange, ProbeDraft, RecordedBody, TestCredentials, TestStep
 from shared.contracts.errors import DibopError
 from shared.contracts.execution import DEFAULT_DEADLINE_MS, DraftExecutionRequest, SealedCredentials
+from shared.tasks import unbroken
 
 CONCURRENT_OPERATIONS: Final = 4
 OPERATION_DEADLINE_SECONDS: Final = DEFAULT_DEADLINE_MS / 1000
@@ -72,7 +73,8 @@ class Going:
                 await self._note(step, outcome="skip", reason=unreachable)
         else:
             await self._operations(operations)
-        ended = await self._ports.runs.end(self._job.run.owner, self._job.run.id, self._ending)
+        run = self._job.run
+        ended = await unbroken(self._ports.runs.end(run.owner, run.id, self._ending))
         if ended is None:
             raise RunEndedError
         _log.info(
@@ -153,11 +155,13 @@ class Going:
         """Keep what became of a step, then tell it."""
         self._seq += 1
         changed = step.model_copy(update={**changes, "seq": self._seq})
-        noted = await self._ports.runs.note(
-            self._job.run,
-            changed,
-            exchange=None if exchange is None else self._bounded(exchange),
-            evidence=self._evidence(changed) if evidence else None,
+        noted = await unbroken(
+            self._ports.runs.note(
+                self._job.run,
+                changed,
+                exchange=None if exchange is None else self._bounded(exchange),
+                evidence=self._evidence(changed) if evidence else None,
+            )
         )
         if not noted:
             raise RunEndedError

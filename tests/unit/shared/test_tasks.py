@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from shared.tasks import end
+from shared.tasks import end, unbroken
 
 
 async def test_a_task_that_swallows_a_cancellation_is_cancelled_again() -> None:
@@ -62,3 +62,25 @@ async def test_whoever_waits_for_the_end_can_be_cancelled() -> None:
             await end(task)
     closing = True
     await end(task)
+
+
+async def test_unbroken_work_is_done_before_a_cancellation() -> None:
+    may_end, done = asyncio.Event(), []
+
+    async def work() -> int:
+        await may_end.wait()
+        done.append(1)
+        return 7
+
+    task = asyncio.create_task(unbroken(work()))
+    await asyncio.sleep(0)
+    for _ in range(3):
+        task.cancel()
+        await asyncio.sleep(0)
+    assert not task.done()
+    may_end.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == [1]
+    assert await unbroken(work()) == 7
