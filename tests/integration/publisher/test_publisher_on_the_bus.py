@@ -88,7 +88,8 @@ async def test_a_runs_steps_are_told_while_it_goes_on(
     run_id = await platform.start_test()
 
     async def first_is_done() -> bool:
-        return any(event.data["step"]["outcome"] == "pass" for event in await events(js, "test_progressed"))
+        told = [event.data["step"] for event in await events(js, "test_progressed")]
+        return any((step["operation"], step["outcome"]) == ("now", "pass") for step in told)
 
     await eventually(first_is_done)
     going = await platform.show_test(run_id)
