@@ -49,7 +49,7 @@ def _registry() -> Iterator[Served]:
 
 def _publisher() -> Iterator[Served]:
     recorder = _Recorder("publisher")
-    publisher.serve(recorder.service, _NOTHING, _NOTHING, _NOTHING)
+    publisher.serve(recorder.service, _NOTHING, _NOTHING, _NOTHING, _NOTHING)
     yield from recorder.found
 
 

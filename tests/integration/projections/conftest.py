@@ -30,6 +30,7 @@ from tests.integration.publisher.conftest import StandInExecutor
 from tests.support.connectors import document, operation
 from tests.support.fault_server import FaultServer
 from tests.support.inboxes import TEST_INBOXES
+from tests.support.polling import eventually
 from tests.support.tokens import Tokens
 
 M = TypeVar("M", bound=BaseModel)
@@ -71,7 +72,13 @@ class Platform:
         )
         saving = {"slug": slug, "document": made, "base_revision": revision}
         await self.ask("registry.platform.draft.save", saving, commands.DraftSaved)
-        await self.ask("publisher.platform.test.run", {"slug": slug}, commands.TestReport)
+        run = await self.ask("publisher.platform.test.start", {"slug": slug}, commands.TestStarted)
+
+        async def tested() -> bool:
+            shown = await self.ask("publisher.platform.test.show", {"run_id": run.run_id}, commands.TestRun)
+            return shown.state != "running"
+
+        await eventually(tested)
         body = {"slug": slug, "scope": "catalogue"}
         return await self.ask("publisher.platform.connector.publish", body, commands.Published)
 
