@@ -16,6 +16,7 @@ from starlette.responses import Response
 from services.console.api import (
     administration,
     authorizations,
+    calls,
     connections,
     connectors,
     drafts,
@@ -51,6 +52,7 @@ ROUTERS: Final = (
     authorizations.router,
     health_events.router,
     executions.router,
+    calls.router,
     administration.router,
     status.router,
 )

@@ -15,6 +15,7 @@ from shared.security.principals import Role
 from tests.integration.console.conftest import Person, SignedIn, Stage
 from tests.integration.console.test_sessions import problem
 from tests.support.connectors import document, operation
+from tests.support.polling import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -130,6 +131,13 @@ async def test_an_operation_is_executed_in_the_persons_name(
     result = answer.json()
     assert (result["status_code"], result["connector"], result["version"]) == (200, slug, "1.0.0")
     assert result["request_id"] == answer.headers["dibop-request-id"]
+
+    async def is_logged() -> bool:
+        logged = (await ann.get("/calls", params={"connector": slug, "outcome": "succeeded"})).json()["calls"]
+        return [(call["operation"], call["status"], call["caller"]) for call in logged] == [("look", 200, "ann")]
+
+    await eventually(is_logged)
+    problem(await ann.get("/calls", params={"status": "9xx"}), 400, "invalid-request")
 
     told = problem(await ann.post(f"/connectors/{slug}/operations/look/execute", json={}), 422, "invalid-parameters")
     assert told["errors"][0]["name"] == "q"  # type: ignore[index]

@@ -50,7 +50,7 @@ def fuzzed(url: str, token: str) -> list[str]:
         )
         @given(case=operation.as_strategy())
         def holds(case: Any) -> None:
-            case.call_and_validate(base_url=url, headers={"Authorization": f"Bearer {token}"}, checks=HELD)
+            case.call_and_validate(base_url=url, headers={"Authorization": f"Bearer {token}"}, checks=HELD, timeout=60)
 
         try:
             holds()
