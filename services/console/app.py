@@ -19,6 +19,8 @@ from services.console.parts import Parts
 from services.console.security.callers import Callers
 from services.console.security.cookies import SessionCookie
 from services.console.security.links import SignInLinks
+from services.console.security.oidc import OidcSignIn
+from services.console.security.oidc_settings import OidcSettings
 from services.console.security.origins import Origins, read_public_url
 from services.console.security.sessions import Sessions
 from services.console.settings import ConsoleSettings
@@ -44,6 +46,7 @@ class Console:
         self._verifier = required_verifier(settings, self.name)
         self._key = load_key(settings.session_key_file)
         self._sealing_key = None if settings.seal_key_file is None else SealingKey.load(settings.seal_key_file)
+        self._oidc = OidcSettings.of(settings)
         self._client: BusClient | None = None
         self._parts: Parts | None = None
         self._server: _Server | None = None
@@ -92,6 +95,7 @@ class Console:
     def _make_parts(self) -> Parts:
         settings = self._settings
         store, origins = Store(settings.redis_url, self._key), Origins.of(self.url)
+        oidc = None if self._oidc is None else OidcSignIn(self._oidc, store, self.url)
         sessions, cookie = Sessions(store, settings.session_seconds), SessionCookie(origins)
         return Parts(
             settings=settings,
@@ -101,7 +105,8 @@ class Console:
             cookie=cookie,
             sessions=sessions,
             links=SignInLinks(store, self.url, settings.sign_in_link_seconds),
-            callers=Callers(self._verifier, sessions, cookie, origins),
+            callers=Callers(self._verifier, sessions, cookie, origins, oidc),
+            oidc=oidc,
             sealing_key=self._sealing_key,
         )
 

@@ -10,6 +10,7 @@ from services.console.bus import Bus
 from services.console.security.callers import Callers
 from services.console.security.cookies import SessionCookie
 from services.console.security.links import SignInLinks
+from services.console.security.oidc import OidcSignIn
 from services.console.security.origins import Origins
 from services.console.security.sessions import Sessions
 from services.console.settings import ConsoleSettings
@@ -32,6 +33,7 @@ class Parts:
     sessions: Sessions
     links: SignInLinks
     callers: Callers
+    oidc: OidcSignIn | None
     sealing_key: SealingKey | None
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     open_streams: Counter[str] = field(default_factory=Counter)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, field_validator
 
@@ -41,6 +42,20 @@ class ConsoleSettings(ServiceSettings):
     )
     sign_ins_per_minute: int = Field(
         20, ge=1, le=10_000, description="Attempts to sign in that one address may make in a minute."
+    )
+    oidc_client_id: str = Field(
+        "",
+        description="Id of this console at the OIDC issuer of DIBOP_TOKEN_ISSUER, where people sign in then. Its "
+        "redirect URI is <public URL>/sign-in/oidc/callback. Empty: they sign in by links and tokens.",
+    )
+    oidc_client_secret_file: Path | None = Field(
+        None, description="File with this console's secret at the issuer; none for a public client."
+    )
+    oidc_scopes: str = Field(
+        "openid profile offline_access", description="Scopes that are asked for when a person signs in."
+    )
+    oidc_token: Literal["access_token", "id_token"] = Field(
+        "access_token", description="Which of the issuer's tokens has the claims that the services read."
     )
     seal_key_file: Path | None = Field(
         None, description="The executors' public sealing key. Without it no credentials can be given in the console."

@@ -110,8 +110,13 @@ class Store:
         return value
 
 
+def hash_of(secret: str) -> str:
+    """What a secret is known by where it must not stand itself."""
+    return hashlib.sha256(secret.encode("utf-8", "replace")).hexdigest()
+
+
 def _name(kind: Kind, secret: str) -> str:
-    return f"dibop:console:{kind}:{hashlib.sha256(secret.encode('utf-8', 'replace')).hexdigest()}"
+    return f"dibop:console:{kind}:{hash_of(secret)}"
 
 
 @asynccontextmanager

@@ -23,6 +23,7 @@ from services.console.api import (
     executions,
     health,
     health_events,
+    oidc_routes,
     reviews,
     session,
     status,
@@ -98,6 +99,7 @@ def _with_routes(*middleware: Middleware) -> FastAPI:
     )
     app.include_router(health.router)
     app.include_router(authorizations.callback_router)
+    app.include_router(oidc_routes.router)
     api = APIRouter(prefix=API, responses=_problems())
     for router in ROUTERS:
         api.include_router(router)

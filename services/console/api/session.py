@@ -69,22 +69,14 @@ async def me(caller: CallerOf) -> Me:
 @router.post("/session", status_code=201, summary="Sign in, with the code of a link or with a token")
 async def sign_in(request: Request, response: Response, body: SignIn, parts: PartsOf) -> Me:
     """Sets the session's cookie. Attempts of one address are limited."""
-    await _limit(parts, request)
+    await limit_sign_ins(parts, request)
     token = body.token or await parts.links.redeem(body.code or "")
     if token is None:
         raise DibopError(
             "unauthenticated",
             "This sign-in link was used already, or its time is over. Get a new one with 'dibop console'.",
         )
-    found = await parts.callers.by_token(f"Bearer {token}", request_id_of(request))
-    if not found.principal.roles & _PEOPLE:
-        raise DibopError("forbidden", "This token is a service's. Sign in with a person's.")
-    earlier = parts.cookie.read(request)
-    if earlier is not None:
-        await parts.sessions.end(earlier)
-    session = await parts.sessions.begin(found.token, found.expires_at)
-    parts.cookie.set(response, session.id, int(session.ends_at - session.began_at))
-    return _me(Caller(found.principal, found.token, session.ends_at, session, found.request_id))
+    return _me(await start_session(parts, request, response, token))
 
 
 @router.delete("/session", status_code=204, summary="Sign out")
@@ -106,7 +98,23 @@ async def make_link(caller: CallerOf, parts: PartsOf) -> SignInLinkView:
     return SignInLinkView(url=link.url, expires_at=_instant(link.expires_at))
 
 
-async def _limit(parts: Parts, request: Request) -> None:
+async def start_session(
+    parts: Parts, request: Request, response: Response, token: str, *, refresh_token: str | None = None
+) -> Caller:
+    """Sign the person of a token in, in place of whoever this browser was signed in as."""
+    found = await parts.callers.by_token(f"Bearer {token}", request_id_of(request))
+    if not found.principal.roles & _PEOPLE:
+        raise DibopError("forbidden", "This token has no role of a person. Ask an administrator for one.")
+    earlier = parts.cookie.read(request)
+    if earlier is not None:
+        await parts.sessions.end(earlier)
+    session = await parts.sessions.begin(found.token, found.expires_at, refresh_token)
+    parts.cookie.set(response, session.id, int(session.ends_at - session.began_at))
+    return Caller(found.principal, found.token, session.ends_at, session, found.request_id)
+
+
+async def limit_sign_ins(parts: Parts, request: Request) -> None:
+    """Refuse an address that has tried too often within a minute."""
     address = request.client.host if request.client else "unknown"
     count, rest_ms = await parts.store.count(f"sign-in:{address}", _A_MINUTE)
     if count > parts.settings.sign_ins_per_minute:

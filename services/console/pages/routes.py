@@ -53,7 +53,7 @@ class Pages:
 
     async def sign_in(self, request: Request) -> Response:
         """200 for everybody; those who are signed in can sign in as somebody else."""
-        return self.render.page(request, "sign_in.html", None)
+        return self.render.page(request, "sign_in.html", None, oidc=self._parts.oidc is not None)
 
     async def new(self, request: Request, desk: Desk) -> Response:
         owners = builder.editable_owners(desk)

@@ -9,6 +9,7 @@ from typing import Final
 from starlette.requests import HTTPConnection, Request
 
 from services.console.security.cookies import SessionCookie
+from services.console.security.oidc import OidcSignIn
 from services.console.security.origins import Origins
 from services.console.security.sessions import Session, Sessions
 from shared.contracts.errors import DibopError
@@ -16,6 +17,8 @@ from shared.security.principals import Principal, TokenVerifier
 from shared.security.principals.tokens import expires_at
 
 _AUTHORIZATION: Final = "authorization"
+_RENEWED_BEFORE_SECONDS: Final = 30.0
+"""How long before its end a token is renewed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +35,19 @@ class Caller:
 class Callers:
     """Tells callers apart. Whatever the console does, it does with the caller's own token."""
 
-    def __init__(self, verifier: TokenVerifier, sessions: Sessions, cookie: SessionCookie, origins: Origins) -> None:
+    def __init__(
+        self,
+        verifier: TokenVerifier,
+        sessions: Sessions,
+        cookie: SessionCookie,
+        origins: Origins,
+        oidc: OidcSignIn | None = None,
+    ) -> None:
         self._verifier = verifier
         self._sessions = sessions
         self._cookie = cookie
         self._origins = origins
+        self._oidc = oidc
 
     async def caller(self, request: Request) -> Caller:
         """Whose request this is; `unauthenticated` for nobody's, `forbidden` for another site's."""
@@ -53,6 +64,8 @@ class Callers:
             )
         self._origins.check(request.method, request.headers, by_cookie=True)
         try:
+            if session.refresh_token is not None and expires_at(session.token) - time.time() < _RENEWED_BEFORE_SECONDS:
+                session = await self._sessions.renew(session, self._renew)
             found = await self.by_token(f"Bearer {session.token}", request_id_of(request))
         except DibopError as error:
             if error.code != "unauthenticated":
@@ -78,6 +91,12 @@ class Callers:
         principal = await self._verifier.verified(authorization)
         token = authorization.partition(" ")[2].strip()
         return Caller(principal, token, expires_at(token), None, request_id)
+
+    async def _renew(self, refresh_token: str) -> tuple[str, str | None]:
+        if self._oidc is None:
+            raise DibopError("unauthenticated", "People do not sign in at an issuer here any more. Sign in again.")
+        tokens = await self._oidc.renew(refresh_token)
+        return tokens.token, tokens.refresh_token
 
     def seconds_left(self, caller: Caller) -> float:
         return caller.expires_at - time.time()

@@ -17,14 +17,29 @@ class SessionCookie:
     def __init__(self, origins: Origins) -> None:
         self._secure = origins.secure
         self.name = "__Host-dibop-session" if self._secure else f"dibop-session-{origins.port}"
+        self._sign_in = "__Host-dibop-sign-in" if self._secure else f"dibop-sign-in-{origins.port}"
 
     def read(self, request: Request) -> str | None:
         return request.cookies.get(self.name)
 
     def set(self, response: Response, session_id: str, seconds: int) -> None:
-        response.set_cookie(
-            self.name, session_id, max_age=seconds, path="/", httponly=True, samesite="lax", secure=self._secure
-        )
+        self._set(response, self.name, session_id, seconds)
 
     def clear(self, response: Response) -> None:
-        response.delete_cookie(self.name, path="/", httponly=True, samesite="lax", secure=self._secure)
+        self._clear(response, self.name)
+
+    def read_sign_in(self, request: Request) -> str | None:
+        """What says that a sign-in was begun in this browser."""
+        return request.cookies.get(self._sign_in)
+
+    def set_sign_in(self, response: Response, value: str, seconds: int) -> None:
+        self._set(response, self._sign_in, value, seconds)
+
+    def clear_sign_in(self, response: Response) -> None:
+        self._clear(response, self._sign_in)
+
+    def _set(self, response: Response, name: str, value: str, seconds: int) -> None:
+        response.set_cookie(name, value, max_age=seconds, path="/", httponly=True, samesite="lax", secure=self._secure)
+
+    def _clear(self, response: Response, name: str) -> None:
+        response.delete_cookie(name, path="/", httponly=True, samesite="lax", secure=self._secure)
