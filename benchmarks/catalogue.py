@@ -1,33 +1,30 @@
 """A registry of 10,000 connectors with 20 operations each, on SQLite and PostgreSQL: list, search, get, publish.
 
-What is timed are the registry's use cases over its store, without the bus. Each search on SQLite is held against the
-same statement with the same values, on the same file, by the `sqlite3` of the standard library.
+What is timed are the registry's use cases over its store, without the bus. Each one that reads is held against the
+same statements with the same values, on the same database, by the driver alone; and a worker's memory with as many
+connectors against its memory with none.
 """
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import time
 import uuid
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import asyncpg
 import uvloop
-from sqlalchemy import event
 
-from benchmarks import goals
+from benchmarks import goals, mirrors
+from benchmarks.alone import Alone, Heard, asyncpg_alone, sqlite_alone
 from benchmarks.comparison import Plan, Progress
-from benchmarks.registries import OPERATIONS, Texts, filled
+from benchmarks.registries import OPERATIONS, Texts, filled, slug_of
 from benchmarks.results import Result, Row, now, this_machine
-from benchmarks.stats import figure, percentile
-from services.registry.domain.search import words
+from benchmarks.stats import figure, percentile, ratio
 from services.registry.handlers import connectors, drafts, versions
 from services.registry.handlers.ports import Caller, Projections
 from services.registry.store import SqlStore
-from services.registry.store.search import search_text
 from shared.contracts.commands import AddVersion, GetVersion, ListConnectors, SaveDraft, ShowConnector
 from shared.contracts.names import PLATFORM
 from shared.persistence.engine import Database
@@ -39,47 +36,62 @@ TITLE: Final = "10,000 connectors of 20 operations in the registry"
 CONNECTORS: Final = 10_000
 QUICK_CONNECTORS: Final = 500
 PAGE: Final = 50
-_ALONE: Final = "search, sqlite3 alone"
 _SEARCH: Final = "search"
 
 Times = dict[str, list[float]]
 """Seconds of each call, by what was called."""
 
 
+class Round(NamedTuple):
+    """What the use cases took, and what their statements took alone."""
+
+    ours: Times
+    alone: Times
+
+
 def run(directory: Path, plan: Plan, progress: Progress) -> Result:
     """Fill both databases once, then time every use case in each round."""
     count = CONNECTORS if plan.seconds >= 1 else QUICK_CONNECTORS
     calls = max(20, int(60 * plan.seconds))
-    sqlite = uvloop.run(_on_sqlite(directory / "registry.db", count, calls, plan.rounds, progress))
+    texts = Texts(count)
+    sqlite = uvloop.run(_on_sqlite(directory / "registry.db", texts, calls, plan.rounds, progress))
     with postgres_server() as url:
-        postgres = uvloop.run(_on_postgres(url, count, calls, plan.rounds, progress))
+        postgres = uvloop.run(_on_postgres(url, texts, calls, plan.rounds, progress))
     return Result(
         name=NAME,
         title=TITLE,
         taken_at=now(),
         machine=this_machine(pinned=False),
         settings={"connectors": count, "operations of each": OPERATIONS, "rounds": plan.rounds, "calls a round": calls},
-        rows=[*_rows("SQLite", sqlite), *_rows("PostgreSQL", postgres)],
-        goals=goals.catalogue_goals(_medians(sqlite, _SEARCH), _medians(sqlite, _ALONE)),
-        remarks=["Times of the registry's use cases over its store, one call at a time, without the bus."],
+        rows=[
+            *_rows("SQLite", sqlite),
+            *_rows("PostgreSQL", postgres),
+            *mirrors.rows(directory, count, plan.rounds, progress),
+        ],
+        goals=goals.catalogue_goals(*_medians(sqlite, _SEARCH)),
+        remarks=[
+            "Times of the registry's use cases over its store, one call at a time, without the bus.",
+            "Alone: the same statements with the same values by sqlite3 and by asyncpg, without snapshot and answer.",
+        ],
     )
 
 
-async def _on_sqlite(file: Path, count: int, calls: int, rounds: int, progress: Progress) -> list[Times]:
-    texts = Texts()
-    async with filled(f"sqlite+aiosqlite:///{file}", count, texts, progress) as database:
-        with contextlib.closing(sqlite3.connect(file, isolation_level=None)) as connection:
-            return await _Bench(database, texts, count, connection).rounds(rounds, calls, progress)
+async def _on_sqlite(file: Path, texts: Texts, calls: int, rounds: int, progress: Progress) -> list[Round]:
+    async with filled(f"sqlite+aiosqlite:///{file}", texts, progress) as database, sqlite_alone(file) as alone:
+        return await _Bench(database, texts, alone).rounds(rounds, calls, progress)
 
 
-async def _on_postgres(url: str, count: int, calls: int, rounds: int, progress: Progress) -> list[Times]:
-    texts, name = Texts(), f"bench_{uuid.uuid4().hex}"
+async def _on_postgres(url: str, texts: Texts, calls: int, rounds: int, progress: Progress) -> list[Round]:
+    name = f"bench_{uuid.uuid4().hex}"
     connection = await asyncpg.connect(url)
     await connection.execute(f'CREATE DATABASE "{name}"')
     await connection.close()
-    address = url.replace("postgresql://", "postgresql+asyncpg://", 1).rpartition("/")[0] + f"/{name}"
-    async with filled(address, count, texts, progress) as database:
-        return await _Bench(database, texts, count).rounds(rounds, calls, progress)
+    address = f"{url.rpartition('/')[0]}/{name}"
+    async with (
+        filled(address.replace("postgresql://", "postgresql+asyncpg://", 1), texts, progress) as database,
+        asyncpg_alone(address) as alone,
+    ):
+        return await _Bench(database, texts, alone).rounds(rounds, calls, progress)
 
 
 class _NoProjections:
@@ -90,45 +102,63 @@ class _NoProjections:
 
 
 class _Bench:
-    """A filled registry, and what is asked of it; with `alone`, each search is repeated there."""
+    """A filled registry, and what is asked of it."""
 
-    def __init__(self, database: Database, texts: Texts, count: int, alone: sqlite3.Connection | None = None) -> None:
+    def __init__(self, database: Database, texts: Texts, alone: Alone) -> None:
         self._dialect = database.dialect
         self._store = SqlStore(database)
         self._texts = texts
-        self._count = count
         self._alone = alone
+        self._heard = Heard(database.engine)
         self._viewer = Caller(Principal("vic", "acme", frozenset({Role.VIEWER})), "acme", "r")
         self._author = Caller(Principal("pat", PLATFORM, frozenset({Role.PLATFORM_ADMIN})), PLATFORM, "r")
         self._publisher = Caller(Principal("publisher", PLATFORM, frozenset({Role.PUBLISHER})), PLATFORM, "r")
         self._published = 0
-        self._sent: tuple[str, Any] = ("", ())
-        event.listen(database.engine.sync_engine, "before_cursor_execute", self._note)
 
-    async def rounds(self, rounds: int, calls: int, progress: Progress) -> list[Times]:
+    async def rounds(self, rounds: int, calls: int, progress: Progress) -> list[Round]:
         taken = []
-        await self._round({}, 10)
+        await self._round(10)
         for number in range(rounds):
-            times: Times = {}
-            await self._round(times, calls)
-            taken.append(times)
+            taken.append(await self._round(calls))
             progress(f"{self._dialect}: round {number + 1} of {rounds}")
         return taken
 
-    async def _round(self, times: Times, calls: int) -> None:
+    async def _round(self, calls: int) -> Round:
+        taken = Round({}, {})
         for _ in range(calls):
-            slug, question = self._texts.slug(self._texts.random.randrange(self._count)), self._texts.question()
-            await _timed(times, "list", self._page(ListConnectors(limit=PAGE)))
-            await _timed(times, "list, further on", self._page(ListConnectors(limit=PAGE, after=slug)))
-            await _timed(times, "list by name", self._page(ListConnectors(limit=PAGE, sort="name")))
-            await self._search(times, question)
-            await _timed(times, "show", connectors.show(self._store, self._viewer, ShowConnector(slug=slug)))
-            await _timed(times, "get a version", versions.get(self._store, self._viewer, GetVersion(slug=slug)))
+            for what, asked in self._questions().items():
+                await self._both(taken, what, asked)
         for _ in range(max(5, calls // 10)):
-            await _timed(times, "save and add a version", self._publish())
+            await _timed(taken.ours, "save and add a version", self._publish())
+        return taken
 
-    async def _page(self, query: ListConnectors) -> None:
-        await connectors.page(self._store, self._viewer, query)
+    def _questions(self) -> dict[str, Callable[[], Awaitable[object]]]:
+        store, viewer = self._store, self._viewer
+        slug, text = slug_of(self._texts.random.randrange(self._texts.count)), self._texts.question()
+
+        def page(**query: Any) -> Callable[[], Awaitable[object]]:
+            return lambda: connectors.page(store, viewer, ListConnectors(limit=PAGE, **query))
+
+        return {
+            "list": page(),
+            "list, further on": page(after=slug),
+            "list by name": page(sort="name"),
+            _SEARCH: page(search=text),
+            "show": lambda: connectors.show(store, viewer, ShowConnector(slug=slug)),
+            "get a version": lambda: versions.get(store, viewer, GetVersion(slug=slug)),
+        }
+
+    async def _both(self, taken: Round, what: str, asked: Callable[[], Awaitable[object]]) -> None:
+        """Once to hear the statements, and to have the pages in memory; then here and alone, either first."""
+        self._heard.begin()
+        await asked()
+        statements = self._heard.said()
+        alone_first = self._texts.random.random() < 0.5
+        if alone_first:
+            await _timed(taken.alone, what, self._alone.repeat(statements))
+        await _timed(taken.ours, what, asked())
+        if not alone_first:
+            await _timed(taken.alone, what, self._alone.repeat(statements))
 
     async def _publish(self) -> None:
         self._published += 1
@@ -146,29 +176,6 @@ class _Bench:
         )
         await versions.add(self._store, cast("Projections", _NoProjections()), self._publisher, command)
 
-    async def _search(self, times: Times, question: str) -> None:
-        """Here and alone, each first in half of the cases: whoever comes second finds the pages in memory."""
-        alone_first = self._texts.random.random() < 0.5
-        if alone_first:
-            self._search_alone(times, question)
-        await _timed(times, _SEARCH, self._page(ListConnectors(limit=PAGE, search=question)))
-        if not alone_first:
-            self._search_alone(times, question)
-
-    def _search_alone(self, times: Times, question: str) -> None:
-        statement, values = self._sent
-        if self._alone is not None and statement:
-            wanted = search_text("sqlite", words(question))
-            asked = [wanted if isinstance(value, str) and value.startswith('"') else value for value in values]
-            started = time.perf_counter()
-            self._alone.execute(statement, asked).fetchall()
-            times.setdefault(_ALONE, []).append(time.perf_counter() - started)
-
-    def _note(self, *said: Any) -> None:
-        """Keep what the last search sent."""
-        if "MATCH" in said[2]:
-            self._sent = said[2], said[3]
-
 
 async def _timed(times: Times, what: str, asked: Awaitable[object]) -> None:
     started = time.perf_counter()
@@ -176,19 +183,22 @@ async def _timed(times: Times, what: str, asked: Awaitable[object]) -> None:
     times.setdefault(what, []).append(time.perf_counter() - started)
 
 
-def _rows(database: str, rounds: Sequence[Times]) -> list[Row]:
-    return [
-        Row(
-            f"{database}: {what}",
-            1,
-            {
-                "p50 ms": figure([p50 * 1e3 for p50 in _medians(rounds, what)]),
-                "p99 ms": figure([percentile(times[what], 0.99) * 1e3 for times in rounds]),
-            },
-        )
-        for what in rounds[0]
+def _rows(database: str, rounds: Sequence[Round]) -> list[Row]:
+    rows = []
+    for what in rounds[0].ours:
+        figures = {
+            "p50 ms": figure([percentile(taken.ours[what], 0.5) * 1e3 for taken in rounds]),
+            "p99 ms": figure([percentile(taken.ours[what], 0.99) * 1e3 for taken in rounds]),
+        }
+        if what in rounds[0].alone:
+            ours, alone = _medians(rounds, what)
+            figures |= {"alone p50 ms": figure([p50 * 1e3 for p50 in alone]), "over alone": ratio(ours, alone)}
+        rows.append(Row(f"{database}: {what}", 1, figures))
+    return rows
+
+
+def _medians(rounds: Sequence[Round], what: str) -> tuple[list[float], list[float]]:
+    """Ours and alone, of each round."""
+    return [percentile(taken.ours[what], 0.5) for taken in rounds], [
+        percentile(taken.alone[what], 0.5) for taken in rounds
     ]
-
-
-def _medians(rounds: Sequence[Times], what: str) -> list[float]:
-    return [percentile(times[what], 0.5) for times in rounds]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from functools import cached_property
+from typing import Any, Final, NamedTuple
 
 from benchmarks.comparison import Progress
 from services.registry.app import MIGRATIONS
@@ -21,19 +22,35 @@ from shared.persistence.migrate import upgrade
 
 OPERATIONS: Final = 20
 _VOCABULARY: Final = 3_000
-_BATCH: Final = 100
+_BATCH: Final = 2_000
+
+
+def slug_of(number: int) -> str:
+    return f"connector-{number}"
+
+
+class Prepared(NamedTuple):
+    """A document, and what the use cases make of it."""
+
+    slug: str
+    document: dict[str, Any]
+    digest: str
+    found_by: str
 
 
 class Texts:
-    """Documents and questions of made-up words, the same in every run."""
+    """Documents of `count` connectors, and questions, of made-up words: the same in every run."""
 
-    def __init__(self) -> None:
+    def __init__(self, count: int) -> None:
+        self.count = count
         self.random = random.Random(20)
         syllables = [consonant + vowel for consonant in "bcdfghklmnprstvw" for vowel in "aeiou"]
         self._words = ["".join(self.random.choices(syllables, k=3)) for _ in range(_VOCABULARY)]
 
-    def slug(self, number: int) -> str:
-        return f"connector-{number}"
+    @cached_property
+    def prepared(self) -> list[Prepared]:
+        """Every connector, for more databases than one: to make it costs as much as to store it."""
+        return [self._prepared(slug_of(number)) for number in range(self.count)]
 
     def document(self, slug: str) -> dict[str, Any]:
         """A valid template."""
@@ -52,6 +69,10 @@ class Texts:
         before = f"{self._some(1)} " if self.random.random() < 0.3 else ""
         return before + self._some(1)[: self.random.randint(2, 6)]
 
+    def _prepared(self, slug: str) -> Prepared:
+        document = self.document(slug)
+        return Prepared(slug, document, document_digest(document), words_of(slug, document))
+
     def _operation(self, number: int) -> dict[str, Any]:
         name = f"get_{self._some(1)}_{number}"
         return {
@@ -68,28 +89,27 @@ class Texts:
 
 
 @asynccontextmanager
-async def filled(url: str, count: int, texts: Texts, progress: Progress) -> AsyncIterator[Database]:
-    """A database with so many published connectors of the platform."""
+async def filled(url: str, texts: Texts, progress: Progress) -> AsyncIterator[Database]:
+    """A database with all connectors of `texts`, published by the platform."""
     database = Database.open(url)
     try:
         await upgrade(database, MIGRATIONS)
         store = SqlStore(database)
-        for first in range(0, count, _BATCH):
+        for first in range(0, texts.count, _BATCH):
             async with store.write() as work:
-                for number in range(first, min(first + _BATCH, count)):
-                    await _publish(work, texts.slug(number), texts)
-            if (first + _BATCH) % 2_000 == 0:
-                progress(f"{database.dialect}: {first + _BATCH:,} connectors")
+                for prepared in texts.prepared[first : first + _BATCH]:
+                    await _publish(work, prepared)
+            progress(f"{database.dialect}: {min(first + _BATCH, texts.count):,} connectors")
         await _settle(database)
         yield database
     finally:
         await database.close()
 
 
-async def _publish(work: Work, slug: str, texts: Texts) -> None:
+async def _publish(work: Work, prepared: Prepared) -> None:
     """A draft and its version, as the use cases leave them, without what they check."""
-    document = texts.document(slug)
-    digest, found_by, at = document_digest(document), words_of(slug, document), utc_now()
+    slug, document, digest, found_by = prepared
+    at = utc_now()
     name = document["name"]
     await work.drafts.create(
         PLATFORM, slug, DraftState(Revision(1, digest, "pat", at), name, "General", found_by, document)
