@@ -78,7 +78,7 @@ async def check(store: Store, buckets: Buckets, caller: Caller, query: CheckProj
         await asyncio.sleep(_SETTLE_SECONDS)
         suspects = keys if query.part == "templates" else [each.key for each in found]
         found = await _differing(store, buckets, query, suspects)
-    return _answer(query, len(keys), found, next_after, mended=False)
+    return _answer(query, keys, found, next_after, mended=False)
 
 
 async def rebuild(store: Store, buckets: Buckets, caller: Caller, command: RebuildProjection) -> ProjectionPage:
@@ -91,7 +91,7 @@ async def rebuild(store: Store, buckets: Buckets, caller: Caller, command: Rebui
         async with store.write() as work:
             await audit.record(work, caller, "projection.rebuild", ("projection", command.part), said)
         log.warning("projection mended", **said, actor=caller.subject, request_id=caller.request_id)
-    return _answer(command, len(keys), mended, next_after, mended=True)
+    return _answer(command, keys, mended, next_after, mended=True)
 
 
 async def rebuild_all(store: Store, buckets: Buckets) -> int:
@@ -115,8 +115,10 @@ def _admit(caller: Caller) -> None:
 
 
 def _answer(
-    query: CheckProjection, looked_at: int, found: list[ProjectionDifference], next_after: str | None, *, mended: bool
+    query: CheckProjection, keys: list[str], found: list[ProjectionDifference], next_after: str | None, *, mended: bool
 ) -> ProjectionPage:
+    """Of the bucket's own keys those alone count that the database did not have before."""
+    looked_at = len(found) if (query.after or "").startswith(_KEYS) else len(keys)
     return ProjectionPage(part=query.part, looked_at=looked_at, differences=found, mended=mended, next_after=next_after)
 
 
