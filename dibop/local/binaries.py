@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Final
 
 MAX_PAYLOAD: Final = 2 * 1024 * 1024
+MAX_CONTROL_LINE: Final = 16 * 1024
+"""A user's token, which holds all its rights, goes to the server in one line; an executor's is near the usual 4 KiB."""
 """Largest message of the bus, in bytes; headers count."""
 MAX_FILE_STORE: Final = 16 * 1024**3
 """Most that JetStream keeps on disk, in bytes."""
@@ -56,6 +58,7 @@ def nats_config(*, port: int, store: Path, host: str = "127.0.0.1", name: str = 
             f"server_name: {json.dumps(name)}",
             f"listen: {json.dumps(f'{host}:{port}')}",
             f"max_payload: {MAX_PAYLOAD}",
+            f"max_control_line: {MAX_CONTROL_LINE}",
             "jetstream {",
             f"  store_dir: {json.dumps(str(store))}",
             f"  max_file_store: {MAX_FILE_STORE}",

@@ -76,7 +76,14 @@ def test_another_service_of_the_platform_tells_events_of_its_sources(keys: Path,
 def test_the_configuration_names_accounts_limits_and_tls(keys: Path) -> None:
     said = run("config", "--keys", keys, "--tls-cert", "a.crt", "--tls-key", "a.key", "--tls-client-ca", "ca.crt")
 
-    for line in ("max_payload: 2097152", 'cert_file: "a.crt"', "verify: true", "resolver: MEMORY", "127.0.0.1:4222"):
+    for line in (
+        "max_payload: 2097152",
+        "max_control_line: 16384",
+        'cert_file: "a.crt"',
+        "verify: true",
+        "resolver: MEMORY",
+        "127.0.0.1:4222",
+    ):
         assert line in said
 
 

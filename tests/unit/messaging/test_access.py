@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dibop.local.binaries import MAX_CONTROL_LINE
 from shared.contracts.subjects import event_consumer
 from shared.messaging.access import tokens
 from shared.messaging.access.authority import RESERVED, Authority, AuthorityError
@@ -36,6 +37,12 @@ def test_nobody_may_do_everything(rights: UserRights) -> None:
 @pytest.mark.parametrize("rights", USERS, ids=lambda rights: rights.name)
 def test_each_grant_says_why(rights: UserRights) -> None:
     assert all(grant.why and grant.subjects for grant in (*rights.publish, *rights.subscribe))
+
+
+@pytest.mark.parametrize("rights", USERS, ids=lambda rights: rights.name)
+def test_a_users_token_leaves_room_in_the_line_that_it_travels_in(rights: UserRights) -> None:
+    account, user = NatsKey.generate("account"), NatsKey.generate("user")
+    assert len(tokens.user_token(account, user.public, rights)) < MAX_CONTROL_LINE / 2
 
 
 def test_a_clients_rights_name_its_enterprise_alone() -> None:
