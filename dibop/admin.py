@@ -118,10 +118,14 @@ class Registry:
             if after is None:
                 return rows
 
-    async def connection(self, connector: str, name: str = "default") -> c.Connection:
-        """One of them, with its health; NotFoundError with the nearest names."""
+    async def connection(self, connector: str, name: str | None = None) -> c.Connection:
+        """One of them, the default one unless named, with its health; NotFoundError with the nearest names."""
         body = c.ShowConnection(connector=connector, name=name)
         return await self._ask("connection", "show", body, c.Connection)
+
+    async def update_connection(self, command: c.UpdateConnection) -> c.Connection:
+        """Change which versions a connection follows, or make it the default; ConflictError where it has changed."""
+        return await self._ask("connection", "update", command, c.Connection)
 
     async def rotate_connection(self, command: c.RotateConnection) -> c.Connection:
         """Put other credentials in place of a connection's; executors use them from the answer on."""
@@ -219,6 +223,15 @@ class Executors:
         """Ask a connection's external system whether it is there and takes the credentials."""
         return await self._client.command(
             "executor", self.enterprise, "connection", "ping", command, c.Probed, timeout=_PING_SECONDS
+        )
+
+    async def consent(self, command: c.ConsentConnection) -> c.Consented:
+        """Let a connection's credentials be sent as another version sends them.
+
+        ConflictError where it has changed, or the version asks for other credentials.
+        """
+        return await self._client.command(
+            "executor", self.enterprise, "connection", "consent", command, c.Consented, timeout=_EXCHANGE_SECONDS
         )
 
     async def keys(self) -> c.KeysShown:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dibop.cli import authorize, options, output, ping, runner
+from dibop.cli import authorize, following, options, output, ping, runner
 
 if TYPE_CHECKING:
     from dibop.client import Client
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Connect your enterprise to connectors.", no_args_is_help=True)
 app.command()(authorize.authorize)
 app.command()(ping.ping)
+app.command()(following.update)
+app.command("default")(following.make_default)
+app.command()(following.consent)
 
 Slug = Annotated[str, typer.Argument(help="The connector's slug.", metavar="SLUG")]
 Name = Annotated[str, typer.Option("--name", help="The connection's name within the connector.")]
@@ -90,8 +93,10 @@ def list_(
         [
             (
                 r.connector,
-                r.name,
-                r.version_policy,
+                f"{r.name} (default)" if r.default else r.name,
+                f"{r.version_policy} (consent needed: {r.consent_needed.version})"
+                if r.consent_needed
+                else r.version_policy,
                 r.origin,
                 ", ".join(f"{name}={value}" for name, value in r.fields.items()),
                 f"{r.health.state} ({r.health.cause})" if r.health.cause else r.health.state,
@@ -109,7 +114,7 @@ def list_(
 def show(
     slug: Slug,
     *,
-    name: Name = "default",
+    name: Annotated[str | None, typer.Option("--name", help="The connection's name; the default one else.")] = None,
     home: options.Home = None,
     as_json: options.Json = False,
 ) -> None:
@@ -129,6 +134,7 @@ def show(
         return
     for label, value in _described(connection).items():
         output.say(f"{label:<12} {value}")
+    following.note_consent(connection)
 
 
 @app.command()
@@ -198,10 +204,12 @@ def _described(connection: Connection) -> dict[str, str]:
         "connection": f"{connection.name} of {connection.owner}.{connection.connector}",
         "id": connection.id,
         "versions": connection.version_policy,
+        "default": "it runs where none is named" if connection.default else "",
         "address": connection.origin,
         "fields": ", ".join(f"{name}={value}" for name, value in connection.fields.items()),
         "created": f"{connection.created_at} by {connection.created_by}",
         "rotated": f"{connection.rotated_at} by {connection.rotated_by}" if connection.rotated_at else "",
+        "consented": _consented(connection),
         "authorized": f"{token.stored_at}{f' for {token.scopes}' if token.scopes else ''}" if token else "",
         "health": " ".join(
             part
@@ -214,3 +222,8 @@ def _described(connection: Connection) -> dict[str, str]:
         ),
     }
     return {label: value for label, value in said.items() if value}
+
+
+def _consented(connection: Connection) -> str:
+    consent = connection.consent
+    return "" if consent is None else f"{consent.at} by {consent.by}, to {consent.version or 'the draft'}"

@@ -43,7 +43,7 @@ def ping(
         if every:
             targets = [(each.connector, each.name) for each in await registry.connections(slug)]
         else:
-            found = await registry.connection(slug or "", name or "default")
+            found = await registry.connection(slug or "", name)
             targets = [(found.connector, found.name)]
         executors = Executors(client, client.enterprise)
         on_pinged = _line if every and not as_json else _no_line

@@ -199,7 +199,7 @@ class Executor:
             resolver.forget_connector(key)
 
         def connection_changed(key: str, entry: ConnectionEntry | None) -> None:
-            resolver.forget_connection(key)
+            resolver.connection_changed(key, entry)
             resilience.leftovers.connection_changed(key, entry)
             if entry is not None:
                 resilience.health.has_credentials(entry)
@@ -211,6 +211,7 @@ class Executor:
         plans = Plans(Documents(js), compile_document, settings.plan_cache_size)
         resolver = Resolver(catalogue, connections, plans, vault, resilience.outer_rates)
         await asyncio.gather(catalogue.start(), connections.start(), self._enterprises.start())
+        resolver.start()
         resilience.mind(connections)
         if self._ring is not None:
             self._ring.start()
@@ -251,6 +252,7 @@ class Executor:
             prober,
             resilience.health,
             self._keys(resilience, registry),
+            self._ring,
         )
 
     def _keys(self, resilience: Resilience, registry: RegistryClient) -> Keys | None:

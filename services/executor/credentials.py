@@ -119,7 +119,7 @@ class Vault:
             raise DibopError(
                 "credentials-rejected",
                 f"The credentials are for {sealed_for}, and connector {plan.slug!r} now goes to {origin}. "
-                "Create the connection again if its credentials may go there.",
+                "If they may go there, give them anew: dibop connection rotate.",
             )
 
 

@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from shared.contracts import subjects
 from shared.contracts.commands import (
     ConnectionResealed,
+    ConsentRecorded,
+    RecordConsent,
     ResealConnection,
     StagedDraft,
     StageDraft,
@@ -43,6 +45,12 @@ class RegistryClient:
     ) -> ConnectionResealed:
         """Replace ciphertexts; `conflict` where the connection has changed since `command.generation`."""
         return await self._ask(enterprise, "reseal", command, ConnectionResealed, request_id=request_id)
+
+    async def consent(
+        self, enterprise: str, command: RecordConsent, *, request_id: str | None = None
+    ) -> ConsentRecorded:
+        """Record a consent with what was sealed for it; `conflict` where the connection has changed meanwhile."""
+        return await self._ask(enterprise, "consent", command, ConsentRecorded, request_id=request_id)
 
     async def stage_draft(self, owner: str, slug: str, *, token: str, request_id: str | None = None) -> StagedDraft:
         """Have a draft put where executors read it, in the name of the person whose `token` this is."""

@@ -17,7 +17,12 @@ from services.executor.plans import Plans
 from services.executor.resilience.scopes import NO_OUTER_RATES, Hold, OuterRates, hold_of
 from shared.contracts import subjects
 from shared.contracts.errors import DibopError
-from shared.contracts.execution import DraftExecutionRequest, SealedCredentials
+from shared.contracts.execution import (
+    CONNECTION_HEADER,
+    DEFAULT_CONNECTION,
+    DraftExecutionRequest,
+    SealedCredentials,
+)
 from shared.contracts.names import PLATFORM, did_you_mean, is_slug
 from shared.contracts.projections import CatalogueEntry, ConnectionEntry
 
@@ -28,6 +33,7 @@ RouteKey = tuple[str, str | None, str | None]
 """A request's subject, connection header and version header."""
 DRAFT_VERSION: Final = "draft"
 _LOOKALIKES: Final = 200
+_NAMED: Final = 10
 _MENDED_BY_READING: Final = frozenset(
     {"unknown-connector", "unknown-version", "unknown-operation", "unknown-connection", "connection-required"}
 )
@@ -93,6 +99,7 @@ class Resolver:
         self._routes: dict[RouteKey, Route] = {}
         self._keys: dict[str, set[RouteKey]] = {}
         self._changes = 0
+        self._defaults: dict[str, str] = {}
 
     def known(self, key: RouteKey) -> Route | None:
         return self._routes.get(key)
@@ -101,10 +108,23 @@ class Resolver:
         """The catalogue's entry with this key has changed."""
         self._forget_routes(_connector_of(key))
 
-    def forget_connection(self, key: str) -> None:
-        """The connection with this key has changed: what was opened for it is not kept."""
+    def connection_changed(self, key: str, entry: ConnectionEntry | None) -> None:
+        """The connection with this key is as `entry` says, or gone: what was opened for it is not kept."""
+        self._mind_default(key, entry)
         self._vault.forget(key)
         self._forget_routes(_connector_of(key))
+
+    def _mind_default(self, key: str, entry: ConnectionEntry | None) -> None:
+        connector, _, name = key.rpartition(".")
+        if entry is not None and entry.default:
+            self._defaults[connector] = name
+        elif self._defaults.get(connector) == name:
+            del self._defaults[connector]
+
+    def start(self) -> None:
+        """Know the default connections that are there; of changes `connection_changed` tells."""
+        for key, entry in self._connections.under(""):
+            self._mind_default(key, entry)
 
     async def resolve(self, key: RouteKey) -> Route:
         """Find the route; what the mirror does not know is read from the buckets once before it is unknown."""
@@ -132,6 +152,19 @@ class Resolver:
         plan = await self._plans.get(choice.version.digest)
         target = self._vault.target_of(plan, choice.version.digest, ask.enterprise, choice.connection)
         return choice, plan, target, _scope(ask, choice)
+
+    async def offered(self, ask: Ask, version: str) -> tuple[ConnectionEntry, ConnectorPlan]:
+        """A connection and the plan of a version that its policy takes, as the buckets have them now."""
+        found = await self._found(ask, _read)
+        terms = msgspec.structs.replace(found.connection, terms="") if found.connection is not None else None
+        choice = self._choose(ask, msgspec.structs.replace(found, connection=terms))
+        if found.connection is None or choice.version.version != version:
+            raise DibopError(
+                "conflict",
+                f"The connection's version policy takes {choice.version.version} by now, and the consent is to "
+                f"{version[:40]}. Look at what it needs now: dibop connection show {ask.connector}",
+            )
+        return found.connection, await self._plans.get(choice.version.digest)
 
     async def drafted(self, owner: str, connector: str, digest: str, credentials: SealedCredentials | None) -> Target:
         """The target of a draft's tests."""
@@ -178,7 +211,22 @@ class Resolver:
         except DibopError as error:
             if error.code not in _MENDED_BY_READING or not is_slug(ask.connector):
                 raise
+        try:
             return await make(ask, await self._found(ask, _read))
+        except DibopError as error:
+            raise self._explained(error, ask) from None
+
+    def _explained(self, error: DibopError, ask: Ask) -> DibopError:
+        """Where there are connections and none is the default, which there are."""
+        names = sorted(self._connection_names(ask)) if error.code == "connection-required" else []
+        if not names:
+            return error
+        return DibopError(
+            "connection-required",
+            f"{ask.enterprise!r} has connections to {ask.connector!r}, and none is the default: "
+            f"{', '.join(names[:_NAMED])}. Name one in {CONNECTION_HEADER}, or make it the default: "
+            f"dibop connection default {ask.connector} {names[0]}",
+        )
 
     async def _held(self, ask: Ask, found: Found) -> Held:
         choice = self._choose(ask, found)
@@ -208,7 +256,7 @@ class Resolver:
         try:
             return Found(
                 await look(
-                    self._connections, subjects.connection_key(ask.enterprise, ask.connector, ask.connection_name)
+                    self._connections, subjects.connection_key(ask.enterprise, ask.connector, self._name_of(ask))
                 ),
                 await look(self._catalogue, subjects.catalogue_key(ask.enterprise, ask.connector)),
                 await look(self._catalogue, subjects.catalogue_key(PLATFORM, ask.connector)),
@@ -217,6 +265,12 @@ class Resolver:
             raise DibopError(
                 "internal", "The catalogue could not be read, so nothing was sent. Repeat in a moment."
             ) from error
+
+    def _name_of(self, ask: Ask) -> str:
+        """The connection that is named, else the one that is marked as the default, else the one called so."""
+        if ask.connection is not None:
+            return ask.connection
+        return self._defaults.get(f"{ask.enterprise}.{ask.connector}", DEFAULT_CONNECTION)
 
     def _keep(self, key: RouteKey, connector: str, route: Route) -> None:
         if len(self._routes) >= self._max_routes:

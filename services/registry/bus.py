@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 from services.registry.buckets import told_as_passing
 from services.registry.handlers import (
+    agreements,
     audit,
     calls,
     connections,
@@ -109,6 +110,8 @@ def serve(service: CommandService, store: Store, projections: Projections, bucke
     answer("connection", "list", commands.ListConnections, connections.page, store, health)
     answer("connection", "show", commands.ShowConnection, connections.show, store, health)
     answer("connection", "rotate", commands.RotateConnection, vault.rotate, store, projections)
+    answer("connection", "update", commands.UpdateConnection, agreements.update, store, projections, health)
+    answer("connection", "consent", commands.RecordConsent, agreements.consent, store, projections)
     answer("connection", "store-token", commands.StoreToken, vault.store_token, store, projections)
     answer("connection", "reseal", commands.ResealConnection, vault.reseal, store, projections)
     answer("connection", "delete", commands.DeleteConnection, connections.delete, store, projections)

@@ -27,7 +27,7 @@ EVENT_TYPES: Final[Mapping[str, tuple[str, ...]]] = {
         "retired",
     ),
     "enterprise": ("registered", "suspended", "resumed", "sdk_access_changed"),
-    "connection": ("created", "rotated", "deleted", "health_changed"),
+    "connection": ("created", "rotated", "updated", "consented", "deleted", "health_changed"),
     "operation": ("executed",),
     "job": ("submitted", "succeeded", "failed", "parked"),
 }

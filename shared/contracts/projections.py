@@ -20,12 +20,16 @@ VersionState = Literal["published", "deprecated", "unpublished", "retired"]
 
 
 class CatalogueVersion(msgspec.Struct, frozen=True):
-    """One version of a connector; `digest` names its document in the object store `templates`."""
+    """One version of a connector; `digest` names its document in the object store `templates`.
+
+    `terms` tells where and how it sends credentials, from other versions that do otherwise; empty where not known.
+    """
 
     version: str
     digest: str
     state: VersionState
     published_at: str
+    terms: str = ""
 
 
 class CatalogueEntry(msgspec.Struct, frozen=True):
@@ -60,7 +64,9 @@ class ConnectionEntry(msgspec.Struct, frozen=True):
     `owner` is the connector's owner, fixed when the connection is made; `version_policy` is `^1` or `1.2.0`.
     `values` are the fields that are not sensitive, `sealed` the others (base64 of HPKE enc and ciphertext).
     `generation` grows with every change, `credentials` only when other credentials come: not when the same are sealed
-    to another key, and not with `token`.
+    to another key, and not with `token`. With `default` it is the one that runs where none is named; where none has it,
+    that is the one called `default`. `terms` are what its owner has consented to (empty: not known), `consented` is the
+    version that this was for, empty for a draft.
     """
 
     id: str
@@ -76,6 +82,9 @@ class ConnectionEntry(msgspec.Struct, frozen=True):
     sealed: dict[str, str]
     credentials: int = 0
     token: StoredToken | None = None
+    default: bool = False
+    consented: str = ""
+    terms: str = ""
 
 
 class CircuitHealth(msgspec.Struct, frozen=True):

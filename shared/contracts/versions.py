@@ -24,6 +24,12 @@ class HasVersion(Protocol):
     def state(self) -> VersionState: ...
 
 
+class HasTerms(HasVersion, Protocol):
+    @property
+    def terms(self) -> str: ...
+
+
+T = TypeVar("T", bound=HasTerms)
 V = TypeVar("V", bound=HasVersion)
 
 
@@ -50,6 +56,25 @@ def chosen(versions: Iterable[V], policy: str, states: frozenset[VersionState] =
         for each in versions
         if each.state in states and (each.version == policy or each.version.split(".")[0] == major)
     )
+
+
+def agreed(terms: str, version: HasTerms) -> bool:
+    """Whether a connection that has consented to `terms` may take the version up; what is not known is no hindrance."""
+    return not terms or not version.terms or version.terms == terms
+
+
+def running(versions: Sequence[T], policy: str, terms: str, consented: str | None) -> T | None:
+    """What a connection runs: the version that its policy takes of those it agrees to, else the one it consented to."""
+    taken = chosen([each for each in versions if agreed(terms, each)], policy, USABLE)
+    if taken is not None:
+        return taken
+    return next((each for each in versions if each.version == consented and each.state in USABLE), None)
+
+
+def unagreed(versions: Sequence[T], policy: str, terms: str) -> T | None:
+    """The version that the policy would take and that the connection's owner has to consent to first."""
+    wanted = chosen(versions, policy, USABLE)
+    return wanted if wanted is not None and not agreed(terms, wanted) else None
 
 
 def connector_state(versions: Iterable[HasVersion]) -> ConnectorState:

@@ -82,6 +82,12 @@ def test_from_a_file_to_an_executed_operation(stack: Stack, credentials: Path) -
     assert (reply["version"], reply["connection"], reply["schema_valid"]) == ("1.0.0", "default", True)
     assert stack.json("exec", slug, "get_forecast", "-p", "q=Paris", "-p", "cnt=2")["response"]["cnt"] == 2
 
+    pinged = stack.json("connection", "ping", slug)
+    assert (pinged["outcome"], len(pinged["steps"])) == ("online", 5), pinged
+    assert [each["outcome"] for each in stack.json("connection", "ping", slug, "--all")] == ["online"]
+    assert stack.json("connection", "show", slug)["health"]["state"] == "healthy"
+    assert stack.json("connection", "default", slug, "default")["default"] is True
+    assert stack.json("connection", "consent", slug)["changes"] == []
     connections = stack.json("connection", "list", slug)
     assert [(c["name"], c["fields"]["api_key"][-4:]) for c in connections] == [
         ("default", credentials.read_text().strip()[-4:])

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from services.executor.control import circuit, connection, draft, keys, oauth
 from services.executor.control.ports import Caller, Controls
 from shared.contracts.commands import (
+    ConsentConnection,
     ExchangeCode,
     ExchangeTestCode,
     PingConnection,
@@ -40,6 +41,7 @@ def _command(model: type[C], handle: Callable[[Caller, C, Controls], Awaitable[B
 COMMANDS: Final[Mapping[str, Command]] = {
     "circuit.show": _command(ShowCircuits, circuit.show),
     "circuit.reset": _command(ResetCircuits, circuit.reset),
+    "connection.consent": _command(ConsentConnection, connection.consent),
     "connection.ping": _command(PingConnection, connection.ping),
     "draft.probe": _command(ProbeDraft, draft.probe),
     "keys.show": _command(ShowKeys, keys.show),

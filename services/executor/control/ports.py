@@ -6,6 +6,7 @@ import msgspec
 
 from services.executor.audit import AuditTrail
 from services.executor.fleet import FleetKeys
+from services.executor.keys import Ring
 from services.executor.oauth.exchange import Exchanger
 from services.executor.probing import Prober
 from services.executor.registry import RegistryClient
@@ -37,7 +38,7 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 class Controls(msgspec.Struct, frozen=True):
-    """What the commands work with. `keys` is None for a worker without sealing keys."""
+    """What the commands work with. `keys` and `ring` are None for a worker without sealing keys."""
 
     resolver: Resolver
     desk: CircuitDesk
@@ -47,3 +48,4 @@ class Controls(msgspec.Struct, frozen=True):
     prober: Prober
     health: HealthRecorder
     keys: Keys | None = None
+    ring: Ring | None = None

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from shared.contracts.errors import DibopError
-from shared.contracts.execution import CONNECTION_HEADER, DEFAULT_CONNECTION, VERSION_HEADER
+from shared.contracts.execution import CONNECTION_HEADER, VERSION_HEADER
 from shared.contracts.names import did_you_mean, require_token
 from shared.contracts.projections import CatalogueEntry, CatalogueVersion, ConnectionEntry, VersionState
 
@@ -28,10 +28,6 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     operation: str
     connection: str | None = None
     version: str | None = None
-
-    @property
-    def connection_name(self) -> str:
-        return DEFAULT_CONNECTION if self.connection is None else self.connection
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
@@ -88,19 +84,43 @@ def pick_version(ask: Ask, entry: CatalogueEntry, connection: ConnectionEntry | 
     """The version that the header names, else the connection's policy, else the highest.
 
     A `^major` takes the highest version in the best state there is: published, then deprecated, then unpublished.
-    An unpublished one is for who names it and for connections; a retired one is for nobody.
+    An unpublished one is for who names it and for connections; a retired one is for nobody. A connection takes up none
+    whose terms differ from those that its owner has consented to, and stays with the version of its consent.
     """
     if connection is not None and ask.version is not None:
         _check_policy(ask, entry, connection)
+    terms = connection.terms if connection is not None else ""
     wanted = ask.version or (connection.version_policy if connection is not None else None)
     states: tuple[VersionState, ...] = ("published", "deprecated", "unpublished")
     if wanted is None:
         states = states[:2]
+    fitting = [version for version in entry.versions if version.state in states and _fits(version.version, wanted)]
     for state in states:
-        fitting = [version for version in entry.versions if version.state == state and _fits(version.version, wanted)]
-        if fitting:
-            return max(fitting, key=lambda version: _numbers(version.version))
+        taken = [each for each in fitting if each.state == state and _agreed(terms, each)]
+        if taken:
+            return max(taken, key=lambda version: _numbers(version.version))
+    if fitting and connection is not None:
+        return _consented(ask, entry, connection)
     raise _unknown_version(ask, entry, wanted, connection)
+
+
+def _agreed(terms: str, version: CatalogueVersion) -> bool:
+    return not terms or not version.terms or version.terms == terms
+
+
+def _consented(ask: Ask, entry: CatalogueEntry, connection: ConnectionEntry) -> CatalogueVersion:
+    """The version of the connection's consent, for a request that names none."""
+    if ask.version is None:
+        for version in entry.versions:
+            if version.version == connection.consented and version.state != "retired":
+                return version
+    raise DibopError(
+        "credentials-rejected",
+        f"{ask.version or connection.version_policy} of connector {entry.slug!r} sends credentials elsewhere or "
+        f"otherwise than the owner of the connection {connection.name!r} has consented to. Look at what is different "
+        f"and consent: dibop connection consent {entry.slug} --name {connection.name}",
+        outcome="not_sent",
+    )
 
 
 def _check_policy(ask: Ask, entry: CatalogueEntry, connection: ConnectionEntry) -> None:

@@ -224,10 +224,7 @@ def _entry(answer: CatalogueEntryModel) -> CatalogueEntry:
         slug=answer.slug,
         owner=answer.owner,
         generation=answer.generation,
-        versions=[
-            CatalogueVersion(version=v.version, digest=v.digest, state=v.state, published_at=v.published_at)
-            for v in answer.versions
-        ],
+        versions=[CatalogueVersion(v.version, v.digest, v.state, v.published_at, v.terms) for v in answer.versions],
     )
 
 

@@ -8,18 +8,23 @@ from typing import Final
 
 from shared.contracts.errors import DibopError
 from shared.contracts.lifecycle import LaterState, require_may_become
-from shared.contracts.versions import USABLE, HasVersion, chosen, in_order
+from shared.contracts.versions import HasTerms, HasVersion, in_order, running
 
 _SHOWN: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyUse:
-    """How many connections, of how many enterprises, follow one version policy."""
+    """How many connections, of how many enterprises, follow one version policy, with one consent.
+
+    `terms` tells what they have consented to (empty: not known), `consented` for which version.
+    """
 
     policy: str
     connections: int
     enterprises: int
+    terms: str = ""
+    consented: str | None = None
 
 
 def moving(slug: str, versions: Sequence[HasVersion], names: Collection[str], wanted: LaterState) -> None:
@@ -32,12 +37,10 @@ def moving(slug: str, versions: Sequence[HasVersion], names: Collection[str], wa
         require_may_become(slug, name, states[name], wanted)
 
 
-def require_unused(
-    slug: str, versions: Sequence[HasVersion], names: Collection[str], uses: Sequence[PolicyUse]
-) -> None:
+def require_unused(slug: str, versions: Sequence[HasTerms], names: Collection[str], uses: Sequence[PolicyUse]) -> None:
     """Refuse to retire what some connection runs now."""
     for use in uses:
-        runs = chosen(versions, use.policy, USABLE)
+        runs = running(versions, use.policy, use.terms, use.consented)
         if runs is not None and runs.version in names:
             count = f"{use.connections} connection{'' if use.connections == 1 else 's'}"
             of = f" of {use.enterprises} enterprises" if use.enterprises > 1 else ""

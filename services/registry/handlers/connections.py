@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -18,6 +19,7 @@ from services.registry.handlers.ports import (
     Caller,
     ConnectionKey,
     ConnectionRecord,
+    ConsentRecord,
     Document,
     Health,
     Projections,
@@ -33,6 +35,8 @@ from shared.contracts.commands import (
     Connection,
     ConnectionDeleted,
     ConnectionPage,
+    ConsentModel,
+    ConsentNeeded,
     CreateConnection,
     DeleteConnection,
     ListConnections,
@@ -41,9 +45,11 @@ from shared.contracts.commands import (
 )
 from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
+from shared.contracts.execution import DEFAULT_CONNECTION
 from shared.contracts.names import did_you_mean, is_slug, is_token
 from shared.contracts.projections import ConnectionHealth, VersionState
-from shared.contracts.versions import OFFERED, chosen, in_order
+from shared.contracts.template import Template, terms_changed, terms_of
+from shared.contracts.versions import OFFERED, chosen, in_order, unagreed
 from shared.security.principals import Action
 
 log = structlog.get_logger("registry")
@@ -56,11 +62,11 @@ async def create(store: Store, projections: Projections, caller: Caller, command
     admit(caller, Action.MANAGE_CONNECTIONS)
     require_enterprise(caller.enterprise)
     async with store.read() as work:
-        document = await document_for(work, caller, (command.owner, command.connector), command.version_policy)
+        document, version = await document_for(work, caller, (command.owner, command.connector), command.version_policy)
     template = await asyncio.to_thread(require_valid, command.connector, document)
     check_fields(template, command)
     check_origin(template, command)
-    wanted = _record(caller, command)
+    wanted = _record(caller, command, consent_to(caller.subject, template, version))
     async with store.write() as work:
         await use_key(work, wanted.kid)
         await hold_version(work, wanted)
@@ -78,12 +84,21 @@ async def create(store: Store, projections: Projections, caller: Caller, command
 async def show(store: Store, health: Health, caller: Caller, query: ShowConnection) -> Connection:
     """One connection, with its health."""
     admit(caller, Action.READ)
-    key = ConnectionKey(caller.enterprise, query.connector, query.name)
     async with store.read() as work:
+        key = await _named_or_default(work, caller, query)
         record = await work.connections.find(key)
         if record is None:
             raise await no_connection(work, key)
-    return shown(record, health.of(record.enterprise, record.id))
+        needed = await consents_needed(work, [record])
+    return shown(record, health.of(record.enterprise, record.id), needed.get(record.id))
+
+
+async def _named_or_default(work: Work, caller: Caller, query: ShowConnection) -> ConnectionKey:
+    name = query.name
+    if name is None:
+        marked = await work.connections.default_of(caller.enterprise, query.connector)
+        name = DEFAULT_CONNECTION if marked is None else marked.name
+    return ConnectionKey(caller.enterprise, query.connector, name)
 
 
 async def page(store: Store, health: Health, caller: Caller, query: ListConnections) -> ConnectionPage:
@@ -94,7 +109,10 @@ async def page(store: Store, health: Health, caller: Caller, query: ListConnecti
         found = await work.connections.page(
             caller.enterprise, connector=query.connector, after=after, limit=query.limit + 1
         )
-    rows, more = fitting([shown(record, health.of(record.enterprise, record.id)) for record in found], query.limit)
+        needed = await consents_needed(work, found)
+    rows, more = fitting(
+        [shown(each, health.of(each.enterprise, each.id), needed.get(each.id)) for each in found], query.limit
+    )
     return ConnectionPage(
         connections=rows, next_after=f"{rows[-1].connector}{_SEPARATOR}{rows[-1].name}" if more else None
     )
@@ -121,7 +139,7 @@ async def _create(work: Work, caller: Caller, wanted: ConnectionRecord) -> tuple
     """The connection as it stands then, and whether it is new."""
     if await work.connections.create(wanted):
         await tell(work, caller, wanted, "connection.create", "created")
-        return wanted, True
+        return await work.connections.find(key_of(wanted)) or wanted, True
     existing = await work.connections.find(key_of(wanted))
     if existing is not None and _is_same(existing, wanted):
         return existing, False
@@ -143,8 +161,8 @@ async def document_for(
     connector: tuple[str, str],
     policy: str,
     states: frozenset[VersionState] = OFFERED,
-) -> Document:
-    """The document whose credentials a connection holds: what its policy takes now, else the draft.
+) -> tuple[Document, str | None]:
+    """The document whose credentials a connection holds, and its version: what the policy takes now, else the draft.
 
     `connector` is owner and slug; `states` are those of the versions that may be taken.
     """
@@ -152,13 +170,13 @@ async def document_for(
     if owner in owners(caller.enterprise):
         versions = await work.versions.of(owner, slug)
         if (version := chosen(versions, policy, states)) is not None:
-            return await work.versions.document(owner, slug, version.version)
+            return await work.versions.document(owner, slug, version.version), version.version
         if versions:
             raise _no_version(slug, policy, versions)
         if sees_drafts(caller.principal, owner) and (draft := await work.drafts.current(owner, slug)):
             document = await work.drafts.document(owner, slug, draft.revision)
             if document is not None:
-                return document
+                return document, None
     raise DibopError(
         "not-found",
         f"{caller.enterprise!r} sees no connector {slug!r} of {owner!r}. {await suggestion(work, caller, slug)}",
@@ -205,14 +223,22 @@ async def use_key(work: Work, kid: str) -> None:
         )
 
 
-async def tell(work: Work, caller: Caller, record: ConnectionRecord, action: str, what: str) -> None:
-    said = {"id": record.id, "connector": record.connector, "owner": record.owner, "name": record.name}
-    kept = {**said, "origin": record.origin, "version_policy": record.version_policy}
+async def tell(
+    work: Work, caller: Caller, record: ConnectionRecord, action: str, what: str, **more: str | bool
+) -> None:
+    """Write what was done to a connection into the audit log, and tell it; `more` goes into both."""
+    said = {"id": record.id, "connector": record.connector, "owner": record.owner, "name": record.name, **more}
+    kept = {"origin": record.origin, "version_policy": record.version_policy, **said}
     await audit.record(work, caller, action, ("connection", f"{record.connector}{_SEPARATOR}{record.name}"), kept)
     await work.emit(Event(record.enterprise, "connection", record.id, what, SOURCE, {**said, "actor": caller.subject}))
 
 
-def _record(caller: Caller, command: CreateConnection) -> ConnectionRecord:
+def consent_to(who: str, template: Template, version: str | None) -> ConsentRecord:
+    """Whoever gives credentials for a version, or a draft, consents to its terms."""
+    return ConsentRecord(version, terms_of(template), who, utc_now())
+
+
+def _record(caller: Caller, command: CreateConnection, consent: ConsentRecord) -> ConnectionRecord:
     return ConnectionRecord(
         id=command.id,
         enterprise=caller.enterprise,
@@ -227,6 +253,7 @@ def _record(caller: Caller, command: CreateConnection) -> ConnectionRecord:
         masked=command.masked,
         created_by=caller.subject,
         created_at=utc_now(),
+        consent=consent,
     )
 
 
@@ -241,7 +268,24 @@ def _is_same(existing: ConnectionRecord, wanted: ConnectionRecord) -> bool:
     )
 
 
-def shown(record: ConnectionRecord, health: ConnectionHealth | None = None) -> Connection:
+async def consents_needed(work: Work, records: Sequence[ConnectionRecord]) -> dict[str, ConsentNeeded]:
+    """By connection id: the versions that wait for their owner's consent."""
+    needed, versions = {}, dict[tuple[str, str], list[VersionRecord]]()
+    for record in records:
+        consent, connector = record.consent, (record.owner, record.connector)
+        if consent is None:
+            continue
+        if connector not in versions:
+            versions[connector] = await work.versions.of(*connector)
+        if (wanted := unagreed(versions[connector], record.version_policy, consent.digest)) is not None:
+            changes = terms_changed(consent.terms, wanted.sends or {})
+            needed[record.id] = ConsentNeeded(version=wanted.version, changes=changes)
+    return needed
+
+
+def shown(
+    record: ConnectionRecord, health: ConnectionHealth | None = None, needed: ConsentNeeded | None = None
+) -> Connection:
     return Connection(
         id=record.id,
         enterprise=record.enterprise,
@@ -257,7 +301,15 @@ def shown(record: ConnectionRecord, health: ConnectionHealth | None = None) -> C
         rotated_at=record.rotated_at,
         token=_shown_token(record.token),
         health=shown_health(health),
+        generation=record.generation,
+        default=record.default,
+        consent=_shown_consent(record.consent),
+        consent_needed=needed,
     )
+
+
+def _shown_consent(consent: ConsentRecord | None) -> ConsentModel | None:
+    return None if consent is None else ConsentModel(version=consent.version, by=consent.by, at=consent.at)
 
 
 def _shown_token(token: TokenRecord | None) -> TokenModel | None:

@@ -22,6 +22,7 @@ from shared.contracts.projections import (
     EnterpriseEntry,
     VersionState,
 )
+from shared.contracts.template import Terms, terms_digest
 from shared.security.principals import Principal
 
 Document: TypeAlias = dict[str, Any]
@@ -84,6 +85,13 @@ class VersionRecord:
     successor: str | None = None
     date: str | None = None
     """What its deprecation named."""
+    sends: Terms | None = None
+    """Where and how it sends credentials; None where that was not kept."""
+
+    @property
+    def terms(self) -> str:
+        """What tells its terms from others."""
+        return terms_digest(self.sends or {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +134,26 @@ class TokenRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsentRecord:
+    """What a connection's owner has consented to: the terms of a version, None for a draft's."""
+
+    version: str | None
+    terms: Terms
+    by: str
+    at: str
+
+    @property
+    def digest(self) -> str:
+        """What tells the terms from others."""
+        return terms_digest(self.terms)
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectionRecord:
     """A connection. `sealed` is ciphertext that the registry cannot open, `masked` tails of at most 4 characters.
 
     `kid` is empty where nothing is sealed. `generation` grows with every change, `credentials_generation` with every
-    rotation.
+    rotation. `default` is the one that runs where none is named; `consent` is None where it was not kept.
     """
 
     id: str
@@ -151,6 +174,8 @@ class ConnectionRecord:
     rotated_by: str | None = None
     rotated_at: str | None = None
     token: TokenRecord | None = None
+    default: bool = False
+    consent: ConsentRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,6 +307,18 @@ class Connections(Protocol):
 
     async def rotate(self, record: ConnectionRecord) -> bool:
         """Write other credentials over those of `record`'s generation, without a token; False where it has changed."""
+
+    async def update(self, record: ConnectionRecord) -> bool:
+        """Write version policy, default and consent over those of `record`'s generation; False where it has changed.
+
+        One that becomes the default takes that from the one that was, which is then of its next generation.
+        """
+
+    async def default_of(self, enterprise: str, connector: str) -> ConnectionRecord | None:
+        """The one that is marked as the default."""
+
+    async def consent(self, record: ConnectionRecord) -> bool:
+        """Write what was sealed anew, and what it was consented to; without a token where `record` has none."""
 
     async def store_token(self, record: ConnectionRecord, token: TokenRecord) -> int | None:
         """Write a token of the connection's next token generation, which is the answer; None where it has changed."""

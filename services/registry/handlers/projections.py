@@ -95,6 +95,9 @@ def _entry(record: ConnectionRecord) -> ConnectionEntry:
         sealed=dict(record.sealed),
         credentials=record.credentials_generation,
         token=None if record.token is None else _token(record.token),
+        default=record.default,
+        consented=(record.consent.version or "") if record.consent is not None else "",
+        terms=record.consent.digest if record.consent is not None else "",
     )
 
 

@@ -17,6 +17,7 @@ from services.registry.domain.templates import require_valid
 from services.registry.handlers import audit
 from services.registry.handlers.access import admit
 from services.registry.handlers.connections import (
+    consent_to,
     document_for,
     key_of,
     named,
@@ -29,6 +30,7 @@ from services.registry.handlers.ports import (
     Caller,
     ConnectionKey,
     ConnectionRecord,
+    ConsentRecord,
     Projections,
     Resealing,
     Store,
@@ -61,13 +63,14 @@ async def rotate(store: Store, projections: Projections, caller: Caller, command
     require_enterprise(caller.enterprise)
     key = ConnectionKey(caller.enterprise, command.connector, command.name)
     async with store.read() as work:
-        record = await _require(work, key, command.id)
-        document = await document_for(work, caller, (record.owner, record.connector), record.version_policy, USABLE)
+        record = await require(work, key, command.id)
+        connector = (record.owner, record.connector)
+        document, version = await document_for(work, caller, connector, record.version_policy, USABLE)
     template = await asyncio.to_thread(require_valid, command.connector, document)
     check_fields(template, command)
     check_origin(template, command)
     async with store.write() as work:
-        record = await _rotate(work, caller, key, command)
+        record = await _rotate(work, caller, key, command, consent_to(caller.subject, template, version))
     await project_connection(store, projections, key)
     log.info("connection rotated", **named(record), actor=caller.subject, request_id=caller.request_id)
     return shown(record)
@@ -93,7 +96,7 @@ async def reseal(
     require_enterprise(caller.enterprise)
     key = ConnectionKey(caller.enterprise, command.connector, command.name)
     async with store.write() as work:
-        record = await _require(work, key, command.id)
+        record = await require(work, key, command.id)
         _check_resealed(record, command)
         await use_key(work, command.kid)
         if command.token is not None:
@@ -103,15 +106,17 @@ async def reseal(
             (command.token.kid, command.token.sealed) if command.token else None,
         )
         if record.generation != command.generation or not await work.connections.reseal(record, resealing):
-            raise _changed(record, f"generation {command.generation} was resealed")
+            raise changed(record, f"generation {command.generation} was resealed")
         await _record(work, caller, record, "connection.reseal", kid=command.kid, previous=record.kid)
     await project_connection(store, projections, key)
     log.info("connection resealed", **named(record), kid=command.kid)
     return ConnectionResealed(generation=record.generation + 1)
 
 
-async def _rotate(work: Work, caller: Caller, key: ConnectionKey, command: RotateConnection) -> ConnectionRecord:
-    record = await _require(work, key, command.id)
+async def _rotate(
+    work: Work, caller: Caller, key: ConnectionKey, command: RotateConnection, consent: ConsentRecord
+) -> ConnectionRecord:
+    record = await require(work, key, command.id)
     if command.sealed and (record.values, record.sealed) == (command.values, command.sealed):
         return record
     kid = command.kid if command.sealed else ""
@@ -126,15 +131,16 @@ async def _rotate(work: Work, caller: Caller, key: ConnectionKey, command: Rotat
         rotated_by=caller.subject,
         rotated_at=utc_now(),
         token=None,
+        consent=consent,
     )
     if not await work.connections.rotate(wanted):
-        raise _changed(record, "it was rotated")
+        raise changed(record, "it was rotated")
     await tell(work, caller, wanted, "connection.rotate", "rotated")
-    return wanted
+    return replace(wanted, generation=record.generation + 1)
 
 
 async def _store_token(work: Work, caller: Caller, key: ConnectionKey, command: StoreToken) -> int:
-    record = await _require(work, key, command.id)
+    record = await require(work, key, command.id)
     present = record.token
     if present is not None and present.sealed == command.sealed:
         return present.generation
@@ -150,13 +156,13 @@ async def _store_token(work: Work, caller: Caller, key: ConnectionKey, command: 
     token = TokenRecord(generation, command.kid, command.sealed, command.scopes or "", utc_now())
     stored = await work.connections.store_token(record, token)
     if stored is None:
-        raise _changed(record, "its token was stored")
+        raise changed(record, "its token was stored")
     if present is None:
         await _record(work, caller, record, "connection.store-token", scopes=token.scopes)
     return stored
 
 
-async def _require(work: Work, key: ConnectionKey, identifier: str) -> ConnectionRecord:
+async def require(work: Work, key: ConnectionKey, identifier: str) -> ConnectionRecord:
     """The connection of this name, which must be the one that the values were sealed for."""
     record = await work.connections.find(key)
     if record is None:
@@ -179,10 +185,10 @@ def _check_resealed(record: ConnectionRecord, command: ResealConnection) -> None
             f"{', '.join(record.sealed) or 'none'}; send all of them, or none to leave them as they are.",
         )
     if command.token is not None and record.token is None:
-        raise _changed(record, "its token was resealed")
+        raise changed(record, "its token was resealed")
 
 
-def _changed(record: ConnectionRecord, while_: str) -> DibopError:
+def changed(record: ConnectionRecord, while_: str) -> DibopError:
     return DibopError(
         "conflict",
         f"The connection {record.name!r} of {record.connector!r} has changed while {while_}: it is of generation "

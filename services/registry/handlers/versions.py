@@ -31,7 +31,7 @@ from shared.contracts.errors import DibopError
 from shared.contracts.limits import MAX_REVISION
 from shared.contracts.names import PLATFORM
 from shared.contracts.projections import CatalogueEntry, CatalogueVersion
-from shared.contracts.template import canonical_json
+from shared.contracts.template import Terms, canonical_json, terms_of
 from shared.contracts.versions import connector_state, in_order, latest
 from shared.security.principals import Action
 
@@ -71,14 +71,14 @@ async def add(store: Store, projections: Projections, caller: Caller, command: A
     _require_scope(owner, command)
     require_adopter(owner, command)
     document = await _document_to_publish(store, command.source or owner, command)
-    await asyncio.to_thread(require_valid, slug, document)
+    template = await asyncio.to_thread(require_valid, slug, document)
     await projections.put_document(command.digest, canonical_json(document))
     async with store.write() as work:
         await work.drafts.current(owner, slug, lock=True)
         added = not await _is_repeat(work, owner, command)
         if added:
             await _require_revision(work, command.source or owner, command)
-            await _add(work, caller, command, document)
+            await _add(work, caller, command, document, terms_of(template))
         entry = await catalogue_entry(work, owner, slug)
     log.info(
         "version added" if added else "version was there",
@@ -92,7 +92,7 @@ async def add(store: Store, projections: Projections, caller: Caller, command: A
     return VersionAdded(**entry_fields(entry))
 
 
-async def _add(work: Work, caller: Caller, command: AddVersion, document: Document) -> None:
+async def _add(work: Work, caller: Caller, command: AddVersion, document: Document, terms: Terms) -> None:
     owner, slug = caller.enterprise, command.slug
     revision = command.revision if command.source is None else await adopt(work, command, document)
     await work.versions.add(
@@ -107,6 +107,7 @@ async def _add(work: Work, caller: Caller, command: AddVersion, document: Docume
             published_by=command.actor,
             published_at=utc_now(),
             notes=command.notes,
+            sends=terms,
         ),
         document,
     )
@@ -201,7 +202,7 @@ async def catalogue_entry(work: Work, owner: str, slug: str) -> CatalogueEntry:
         owner=owner,
         generation=await work.versions.generation(owner, slug),
         versions=[
-            CatalogueVersion(each.version, each.digest, each.state, each.published_at)
+            CatalogueVersion(each.version, each.digest, each.state, each.published_at, each.terms)
             for each in in_order(await work.versions.of(owner, slug))
         ],
     )

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, RowMapping, Select, distinct, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.registry.domain.lifecycle import PolicyUse
-from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, Resealing, TokenRecord
+from services.registry.handlers.ports import ConnectionKey, ConnectionRecord, ConsentRecord, Resealing, TokenRecord
 from services.registry.store.dialect import insert_if_free
 from services.registry.store.tables import connections
 from shared.persistence.tenancy import across_tenants
@@ -44,6 +44,7 @@ class SqlConnections:
                 "created_by": record.created_by,
                 "created_at": record.created_at,
                 "generation": await self.generation(key) + 1,
+                **_consented(record.consent),
             },
         )
 
@@ -58,7 +59,38 @@ class SqlConnections:
             credentials_generation=connections.c.credentials_generation + 1,
             rotated_by=record.rotated_by,
             rotated_at=record.rotated_at,
+            **_consented(record.consent),
             **_NO_TOKEN,
+        )
+
+    async def update(self, record: ConnectionRecord) -> bool:
+        if record.default:
+            await self._connection.execute(
+                update(connections)
+                .where(*_default_of(record.enterprise, record.connector), connections.c.id != record.id)
+                .values(is_default=False, generation=connections.c.generation + 1)
+            )
+        return await self._change(
+            record,
+            version_policy=record.version_policy,
+            is_default=record.default,
+            **_consented(record.consent),
+        )
+
+    async def default_of(self, enterprise: str, connector: str) -> ConnectionRecord | None:
+        row = (await self._connection.execute(_live().where(*_default_of(enterprise, connector)))).mappings().first()
+        return _record(row) if row else None
+
+    async def consent(self, record: ConnectionRecord) -> bool:
+        return await self._change(
+            record,
+            origin=record.origin,
+            kid=record.kid,
+            plain_values=dict(record.values),
+            sealed_values=dict(record.sealed),
+            masked_tails=dict(record.masked),
+            **_consented(record.consent),
+            **({} if record.token is not None else _NO_TOKEN),
         )
 
     async def store_token(self, record: ConnectionRecord, token: TokenRecord) -> int | None:
@@ -105,6 +137,7 @@ class SqlConnections:
                 plain_values={},
                 sealed_values={},
                 masked_tails={},
+                is_default=False,
                 **_NO_TOKEN,
                 generation=connections.c.generation + 1,
             )
@@ -133,12 +166,12 @@ class SqlConnections:
         return [ConnectionKey(*row) for row in rows]
 
     async def policies(self, owner: str, connector: str) -> list[PolicyUse]:
-        policy, enterprise = connections.c.version_policy, connections.c.enterprise
+        use = (connections.c.version_policy, connections.c.consented_digest, connections.c.consented_version)
         query = (
-            select(policy, func.count(), func.count(distinct(enterprise)))
+            select(use[0], func.count(), func.count(distinct(connections.c.enterprise)), *use[1:])
             .where(connections.c.owner == owner, connections.c.connector == connector, connections.c.deleted.is_(False))
-            .group_by(policy)
-            .order_by(policy)
+            .group_by(*use)
+            .order_by(*use)
         )
         return [PolicyUse(*row) for row in await self._connection.execute(across_tenants(query))]
 
@@ -185,11 +218,37 @@ def _live() -> Select[Any]:
         connections.c.token_sealed,
         connections.c.token_scopes,
         connections.c.token_stored_at,
+        connections.c.is_default.label("default"),
+        connections.c.consented_version,
+        connections.c.consented_terms,
+        connections.c.consented_by,
+        connections.c.consented_at,
     ).where(connections.c.deleted.is_(False))
 
 
 def _same(record: ConnectionRecord) -> tuple[ColumnElement[bool], ...]:
     return connections.c.enterprise == record.enterprise, connections.c.id == record.id
+
+
+def _default_of(enterprise: str, connector: str) -> tuple[ColumnElement[bool], ...]:
+    return (
+        connections.c.enterprise == enterprise,
+        connections.c.connector == connector,
+        connections.c.deleted.is_(False),
+        connections.c.is_default,
+    )
+
+
+def _consented(consent: ConsentRecord | None) -> dict[str, Any]:
+    if consent is None:
+        return {}
+    return {
+        "consented_version": consent.version,
+        "consented_terms": dict(consent.terms),
+        "consented_digest": consent.digest,
+        "consented_by": consent.by,
+        "consented_at": consent.at,
+    }
 
 
 def _named(key: ConnectionKey) -> tuple[ColumnElement[bool], ...]:
@@ -204,4 +263,6 @@ def _record(row: RowMapping) -> ConnectionRecord:
     fields = dict(row)
     generation, kid, sealed, scopes, stored_at = (fields.pop(name) for name in ("token_generation", *_NO_TOKEN))
     token = None if sealed is None else TokenRecord(generation, kid, sealed, scopes, stored_at)
-    return ConnectionRecord(**fields, token=token)
+    version, terms, by, at = (fields.pop(f"consented_{name}") for name in ("version", "terms", "by", "at"))
+    consent = None if terms is None else ConsentRecord(version, terms, by, at)
+    return ConnectionRecord(**fields, token=token, consent=consent)

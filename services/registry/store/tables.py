@@ -105,6 +105,7 @@ versions: Final = Table(
     Column("published_by", Text, nullable=False),
     Column("published_at", INSTANT, nullable=False),
     Column("notes", Text, nullable=False),
+    Column("sends", JSON),
     ForeignKeyConstraint(
         ["owner", "slug", "revision"], ["draft_revisions.owner", "draft_revisions.slug", "draft_revisions.revision"]
     ),
@@ -176,6 +177,12 @@ connections: Final = Table(
     Column("token_sealed", Text),
     Column("token_scopes", Text),
     Column("token_stored_at", INSTANT),
+    Column("is_default", Boolean, nullable=False, server_default=false()),
+    Column("consented_version", String(20)),
+    Column("consented_terms", JSON),
+    Column("consented_digest", String(16), nullable=False, server_default=""),
+    Column("consented_by", Text),
+    Column("consented_at", INSTANT),
     info=owned_by("enterprise"),
 )
 """Connections and the tombstones of deleted ones; `generation` grows over all rows of one name.
@@ -190,6 +197,14 @@ Index(
     unique=True,
     sqlite_where=connections.c.deleted.is_(False),
     postgresql_where=connections.c.deleted.is_(False),
+)
+Index(
+    "connections_one_default",
+    connections.c.enterprise,
+    connections.c.connector,
+    unique=True,
+    sqlite_where=connections.c.is_default & connections.c.deleted.is_(False),
+    postgresql_where=connections.c.is_default & connections.c.deleted.is_(False),
 )
 Index(
     "connections_name", connections.c.enterprise, connections.c.connector, connections.c.name, connections.c.generation

@@ -27,6 +27,7 @@ _RECORD = select(
     versions.c.published_by,
     versions.c.published_at,
     versions.c.notes,
+    versions.c.sends,
     version_states.c.state,
     version_states.c.successor,
     version_states.c.date,
@@ -87,6 +88,7 @@ class SqlVersions:
                 published_by=record.published_by,
                 published_at=record.published_at,
                 notes=record.notes,
+                sends=dict(record.sends or {}),
             )
         )
         await self._connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
@@ -16,6 +16,11 @@ PlainValue = Annotated[str, StringConstraints(max_length=MAX_CREDENTIAL_CHARACTE
 SealedValue = Annotated[str, StringConstraints(max_length=MAX_SEALED_CHARACTERS)]
 """Base64 of HPKE's enc and ciphertext."""
 MaskedTail = Annotated[str, StringConstraints(max_length=4)]
+
+
+VersionPolicy = Annotated[str, StringConstraints(pattern=r"^(\^\d{1,6}|\d{1,6}\.\d{1,6}\.\d{1,6})$")]
+"""`^1` follows the versions of one major, `1.2.0` stays with that one."""
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^\d{1,6}\.\d{1,6}\.\d{1,6}$")]
 
 
 class GivenCredentials(Message):
@@ -35,7 +40,7 @@ class CreateConnection(GivenCredentials):
 
     name: Token = "default"
     owner: Token
-    version_policy: str = Field("^1", pattern=r"^(\^\d{1,6}|\d{1,6}\.\d{1,6}\.\d{1,6})$")
+    version_policy: VersionPolicy = "^1"
 
 
 class PingModel(Message):
@@ -68,10 +73,80 @@ class RotateConnection(GivenCredentials):
 
 
 class ShowConnection(Message):
-    """`connection.show`."""
+    """`connection.show`; without a name the one that runs where none is named."""
+
+    connector: Slug
+    name: Token | None = None
+
+
+class UpdateConnection(Message):
+    """`connection.update`: change how a connection is used; what is None stays.
+
+    `generation` is the connection's that was looked at; `conflict` where it has changed meanwhile. With `default` it is
+    the one that runs where none is named, in place of the one that was; it cannot be taken away, only given to another.
+    A version on other terms than those consented to is not taken up: `consent_needed` says so.
+    """
 
     connector: Slug
     name: Token = "default"
+    generation: int = Field(ge=1)
+    version_policy: VersionPolicy | None = None
+    default: Literal[True] | None = None
+
+
+class ConsentConnection(Message):
+    """`connection.consent`, to executors: let a connection's credentials be sent as `version` sends them.
+
+    The executor opens the values as they were sealed, and seals them for where they go from now on.
+    """
+
+    connector: Slug
+    connection: Token = "default"
+    version: VersionNumber
+
+
+class Consented(Message):
+    """What was consented to: the version, the address that the credentials go to, and what is different."""
+
+    connector: Slug
+    connection: Token
+    version: VersionNumber
+    origin: str
+    changes: list[str]
+
+
+class RecordConsent(GivenCredentials):
+    """`connection.consent` of the registry, by executors: a connection's values, sealed for where `version` sends them.
+
+    `generation` is the connection's that was opened; `conflict` where it has changed. `actor` is who consents.
+    """
+
+    name: Token
+    generation: int = Field(ge=1)
+    version: VersionNumber
+    actor: str = Field(min_length=1, max_length=200)
+
+
+class ConsentRecorded(Message):
+    """The connection's generation from now on, and what is different."""
+
+    generation: int
+    changes: list[str]
+
+
+class ConsentNeeded(Message):
+    """A version that the policy would take, on other terms than those consented to: `changes`, in words."""
+
+    version: str
+    changes: list[str]
+
+
+class ConsentModel(Message):
+    """What was consented to, by whom, and when. `version` is None for a draft."""
+
+    version: str | None
+    by: str
+    at: str
 
 
 class StoreToken(Message):
@@ -135,7 +210,8 @@ class TokenModel(Message):
 class Connection(Message):
     """A connection as people see it: sensitive fields only as masked tails (`fields`: name to what may be shown).
 
-    `rotated_by` and `rotated_at` are None as long as it has its first credentials.
+    `rotated_by` and `rotated_at` are None as long as it has its first credentials. `default` says that it runs where
+    none is named. With `consent_needed` it stays with what it has consented to.
     """
 
     id: str
@@ -152,6 +228,10 @@ class Connection(Message):
     rotated_at: str | None = None
     token: TokenModel | None = None
     health: ConnectionHealthModel = Field(default_factory=ConnectionHealthModel)
+    generation: int = 1
+    default: bool = False
+    consent: ConsentModel | None = None
+    consent_needed: ConsentNeeded | None = None
 
 
 class ListConnections(Message):

@@ -165,6 +165,7 @@ class CatalogueVersionModel(Message):
     digest: str
     state: VersionState
     published_at: str
+    terms: str = ""
 
 
 class CatalogueEntryModel(Message):

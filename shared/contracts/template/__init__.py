@@ -21,6 +21,7 @@ from shared.contracts.template.problems import Position, Problem
 from shared.contracts.template.schema import json_schema
 from shared.contracts.template.schemas import compile_schema
 from shared.contracts.template.slugs import slugify
+from shared.contracts.template.terms import Terms, terms_changed, terms_digest, terms_of
 from shared.contracts.template.values import fits
 from shared.contracts.template.yaml_source import Source, SourceError, parse_source
 
@@ -41,6 +42,7 @@ __all__ = [
     "Source",
     "SourceError",
     "Template",
+    "Terms",
     "canonical_json",
     "check",
     "check_part",
@@ -55,5 +57,8 @@ __all__ = [
     "origin_of",
     "parse_source",
     "slugify",
+    "terms_changed",
+    "terms_digest",
+    "terms_of",
     "with_defaults",
 ]

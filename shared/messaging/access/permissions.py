@@ -195,6 +195,7 @@ EXECUTOR: Final = _service(
             (
                 "registry.v1.*.connection.store-token",
                 "registry.v1.*.connection.reseal",
+                "registry.v1.*.connection.consent",
                 "registry.v1.*.audit.append",
             ),
         ),

@@ -45,6 +45,7 @@ class Action(StrEnum):
     SET_VERSION_STATE = "set the states of versions"
     STORE_TOKEN = "store refresh tokens"
     RESEAL = "seal credentials again"
+    RECORD_CONSENT = "record consents"
     FETCH_TEST_CREDENTIALS = "fetch test credentials"
     APPEND_AUDIT = "append to the audit log"
 
@@ -71,6 +72,7 @@ ALLOWED: Final[Mapping[Action, frozenset[Role]]] = {
     Action.PROBE_DRAFT: frozenset({Role.PUBLISHER}),
     Action.STORE_TOKEN: frozenset({Role.EXECUTOR}),
     Action.RESEAL: frozenset({Role.EXECUTOR}),
+    Action.RECORD_CONSENT: frozenset({Role.EXECUTOR}),
     Action.FETCH_TEST_CREDENTIALS: frozenset({Role.PUBLISHER}),
     Action.APPEND_AUDIT: frozenset({Role.PUBLISHER, Role.EXECUTOR}),
 }

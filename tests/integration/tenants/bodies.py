@@ -88,6 +88,13 @@ REGISTRY: Final[Mapping[str, Bodies]] = {
     "connection.list": lambda t: [{}, {"connector": t.slug}, {"after": f"{t.slug}.{t.connection}"}],
     "connection.show": lambda t: [{"connector": t.slug, "name": t.connection}],
     "connection.rotate": lambda t: [{**_given(t), "name": t.connection}],
+    "connection.update": lambda t: [
+        {"connector": t.slug, "name": t.connection, "generation": 1, "version_policy": "^2"},
+        {"connector": t.slug, "name": t.connection, "generation": 1, "default": True},
+    ],
+    "connection.consent": lambda t: [
+        {**_given(t), "name": t.connection, "generation": 1, "version": t.version, "actor": t.person}
+    ],
     "connection.store-token": lambda t: [
         {
             "connector": t.slug,
@@ -166,6 +173,7 @@ EXECUTOR: Final[Mapping[str, Bodies]] = {
         {"connector": t.slug, "connection": t.connection, "operation": t.operation},
     ],
     "circuit.reset": lambda t: [{"connector": t.slug}, {"connector": t.slug, "connection": t.connection}],
+    "connection.consent": lambda t: [{"connector": t.slug, "connection": t.connection, "version": t.version}],
     "connection.ping": lambda t: [{"connector": t.slug}, {"connector": t.slug, "connection": t.connection}],
     "draft.probe": lambda t: [
         {"owner": t.owner, "slug": t.slug, "digest": t.digest},

@@ -135,9 +135,9 @@ async def test_only_the_routes_of_what_changed_are_forgotten(world: Callable[...
     key = (SUBJECT, None, None)
     await here.resolver.resolve(key)
     here.resolver.forget_connector("platform.other")
-    here.resolver.forget_connection("acme.other.default")
+    here.resolver.connection_changed("acme.other.default", None)
     assert here.resolver.known(key) is not None
-    here.resolver.forget_connection("acme.shop.default")
+    here.resolver.connection_changed("acme.shop.default", None)
     assert here.resolver.known(key) is None
 
 

@@ -249,6 +249,19 @@ class MemoryConnections:
     async def rotate(self, record: ConnectionRecord) -> bool:
         return self._change(record, replace(record, credentials_generation=record.credentials_generation + 1))
 
+    async def update(self, record: ConnectionRecord) -> bool:
+        before = await self.default_of(record.enterprise, record.connector) if record.default else None
+        if before is not None and before.id != record.id:
+            self._change(before, replace(before, default=False))
+        return self._change(record, record)
+
+    async def default_of(self, enterprise: str, connector: str) -> ConnectionRecord | None:
+        of = [r for k, r in self._state.connections.items() if (k.enterprise, k.connector) == (enterprise, connector)]
+        return next((record for record in of if record.default), None)
+
+    async def consent(self, record: ConnectionRecord) -> bool:
+        return self._change(record, record)
+
     async def store_token(self, record: ConnectionRecord, token: TokenRecord) -> int | None:
         generation = self._state.token_generations.get(record.id, 0) + 1
         if not self._change(record, replace(record, token=replace(token, generation=generation))):
@@ -297,11 +310,13 @@ class MemoryConnections:
         return [key for key, g in generations.items() if self._state.projected.get(key, 0) < g][:limit]
 
     async def policies(self, owner: str, connector: str) -> list[PolicyUse]:
-        found: dict[str, list[str]] = {}
+        found: dict[tuple[str, str, str | None], list[str]] = {}
         for record in self._state.connections.values():
             if (record.owner, record.connector) == (owner, connector):
-                found.setdefault(record.version_policy, []).append(record.enterprise)
-        return [PolicyUse(policy, len(of), len(set(of))) for policy, of in sorted(found.items())]
+                consent = record.consent
+                terms = (consent.digest, consent.version) if consent is not None else ("", None)
+                found.setdefault((record.version_policy, *terms), []).append(record.enterprise)
+        return [PolicyUse(use[0], len(of), len(set(of)), *use[1:]) for use, of in found.items()]
 
     async def keys(self, *, after: ConnectionKey | None, limit: int) -> list[ConnectionKey]:
         found = sorted(_key(each) for each in self._state.connections.values())
