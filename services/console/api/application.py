@@ -28,6 +28,7 @@ from services.console.api import (
     session,
     status,
     templates,
+    test_runs,
     testing,
     versions,
 )
@@ -47,6 +48,7 @@ ROUTERS: Final = (
     drafts.router,
     templates.router,
     testing.router,
+    test_runs.router,
     versions.router,
     reviews.router,
     connections.router,

@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.console.conftest import Person, SignedIn, Stage
 from tests.integration.console.test_sessions import problem
+from tests.integration.console.test_test_runs import ended
 from tests.support.connectors import document, operation
 from tests.support.oauth_server import CLIENT_ID, CLIENT_SECRET, OAuthServer
 
@@ -42,9 +43,12 @@ async def consented(url: str) -> str:
     return answer.headers["location"]
 
 
-async def connected(ann: httpx.AsyncClient, oauth: OAuthServer, slug: str) -> None:
+async def drafted(ann: httpx.AsyncClient, oauth: OAuthServer, slug: str) -> None:
     saved = await ann.put(f"/connectors/{slug}/draft", json=consenting(oauth, slug))
     assert saved.json()["errors"] == [], saved.text
+
+
+async def connected(ann: httpx.AsyncClient, slug: str) -> None:
     body = {"connector": slug, "credentials": {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}}
     made = await ann.post("/connections", json=body)
     assert made.status_code == 201, made.text
@@ -54,7 +58,8 @@ async def test_a_consent_is_good_for_once_and_in_its_own_session(
     stage: Stage, oauth: OAuthServer, signed_in: SignedIn, slug: str
 ) -> None:
     ann, eve = await signed_in(), await signed_in()
-    await connected(ann, oauth, slug)
+    await drafted(ann, oauth, slug)
+    await connected(ann, slug)
     begun = await ann.post(f"/connections/{slug}/default/authorize", json={"return_to": "/connections?done"})
     assert begun.status_code == 200, begun.text
     location = await consented(begun.json()["url"])
@@ -68,7 +73,9 @@ async def test_a_consent_is_good_for_once_and_in_its_own_session(
     assert (await ann.get(location)).status_code == 400, "a state is good for once"
 
 
-async def test_a_consent_for_tests_is_kept_for_the_session(oauth: OAuthServer, signed_in: SignedIn, slug: str) -> None:
+async def test_from_a_consent_for_tests_to_a_published_connector_and_a_connection_that_works(
+    oauth: OAuthServer, signed_in: SignedIn, slug: str
+) -> None:
     ann = await signed_in()
     await ann.put(f"/connectors/{slug}/draft", json=consenting(oauth, slug))
     body = {"credentials": {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}, "return_to": "/back"}
@@ -76,13 +83,28 @@ async def test_a_consent_for_tests_is_kept_for_the_session(oauth: OAuthServer, s
     assert begun.status_code == 200, begun.text
     back = await ann.get(await consented(begun.json()["url"]))
     assert back.headers["location"] == "/back", back.text
+    started = await ann.post(f"/connectors/{slug}/tests", json={})
+    assert started.status_code == 202, started.text
+    run = await ended(ann, slug, started.json()["run_id"])
+    assert run["state"] == "passed", run
+    published = await ann.post(f"/connectors/{slug}/publish", json={"scope": "enterprise"})
+    assert published.json()["version"] == "1.0.0", published.text
+
+    await connected(ann, slug)
+    begun = await ann.post(f"/connections/{slug}/default/authorize", json={"return_to": "/connections?done"})
+    back = await ann.get(await consented(begun.json()["url"]))
+    assert (back.status_code, back.headers["location"]) == (303, "/connections?done"), back.text
+    assert (await ann.get(f"/connections/{slug}/default")).json()["token"]["scopes"] == "read"
+    answer = await ann.post(f"/connectors/{slug}/operations/me/execute", json={})
+    assert answer.json()["status_code"] == 200, answer.text
 
 
 async def test_consent_needs_a_browser_and_comes_back_to_the_console(
     oauth: OAuthServer, signed_in: SignedIn, person: Person, slug: str
 ) -> None:
     ann, program = await signed_in(), person()
-    await connected(ann, oauth, slug)
+    await drafted(ann, oauth, slug)
+    await connected(ann, slug)
     problem(await program.post(f"/connections/{slug}/default/authorize", json={}), 403, "forbidden")
     for place in ("https://evil.example", "//evil.example", "/\\evil.example", "x"):
         refused = await ann.post(f"/connections/{slug}/default/authorize", json={"return_to": place})
