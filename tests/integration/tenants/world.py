@@ -146,7 +146,7 @@ class World:
         self.tokens = tokens
         self.ring = ring
         self._databases = databases
-        self._upstream = upstream
+        self.upstream = upstream
         self.things = cast("Things", None)
         self.document: dict[str, Any] = {}
 
@@ -165,10 +165,10 @@ class World:
         user: str = "console",
     ) -> Answer:
         """Send one request; what it is answered."""
-        code, content = await self._asked(plane, enterprise, command, body, token, headers, user=user)
+        code, content = await self.asked(plane, enterprise, command, body, token, headers, user=user)
         return Answer(code, _CHANGING.sub('"": ""', json.dumps(content, ensure_ascii=False)))
 
-    async def _asked(
+    async def asked(
         self,
         plane: str,
         enterprise: str,
@@ -200,12 +200,12 @@ class World:
 
     async def tested(self, enterprise: str, command: Mapping[str, Any], token: str) -> Any:
         """A whole test run."""
-        code, started = await self._asked("publisher", enterprise, "test.start", command, token)
+        code, started = await self.asked("publisher", enterprise, "test.start", command, token)
         assert code == "ok", started
         wanted = {"run_id": started["run_id"]}
 
         async def ended() -> Any:
-            _, run = await self._asked("publisher", enterprise, "test.show", wanted, token)
+            _, run = await self.asked("publisher", enterprise, "test.show", wanted, token)
             return None if run["state"] == "running" else run
 
         return await eventually(ended)
@@ -217,7 +217,7 @@ class World:
         self.document = made = document(
             slug,
             name="Plum Secret Shop",
-            base_url=self._upstream,
+            base_url=self.upstream,
             credential_schema={"api_key": API_KEY},
             operations=[operation("harvest", sample={"q": "x"}, path="/json")],
             resilience={"rate_limit_per_minute": 0, "max_retries": 0},
@@ -276,7 +276,7 @@ class World:
         admin = self.token("platform", Role.PLATFORM_ADMIN, subject="pat")
         made = document(
             OFFERED,
-            base_url=self._upstream,
+            base_url=self.upstream,
             auth_type="none",
             credential_schema={"account": {"label": "Account", "required": False}},
             operations=[operation("look", sample={"q": "x"}, path="/json")],
@@ -290,7 +290,7 @@ class World:
             "id": str(uuid.uuid4()),
             "owner": "platform",
             "name": "north-branch",
-            "origin": self._upstream,
+            "origin": self.upstream,
         }
         author = self.token(VICTIM, Role.ENTERPRISE_ADMIN_SDK)
         await self.must("registry", VICTIM, "connection.create", created, author)
@@ -301,11 +301,11 @@ class World:
 
     def credentials(self, use: str, slug: str, identifier: str, enterprise: str = VICTIM) -> dict[str, Any]:
         """Sealed credentials for the victim's connector, as its own client seals them."""
-        context = SealContext(cast("Any", use), enterprise, enterprise, slug, identifier, self._upstream)
+        context = SealContext(cast("Any", use), enterprise, enterprise, slug, identifier, self.upstream)
         return {
             "connector": slug,
             "id": identifier,
-            "origin": self._upstream,
+            "origin": self.upstream,
             "kid": self.ring.active,
             "sealed": self.ring.sealing_key.seal_all({"api_key": SECRET}, context),
         }
