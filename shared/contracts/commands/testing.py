@@ -76,7 +76,7 @@ class TestStarted(Message):
 class ShowTest(Message):
     """`test.show`: a run as it stands. With `operation` that step alone, with what it sent and got."""
 
-    run_id: Uuid
+    run_id: Named
     operation: Named | None = None
 
 
@@ -91,7 +91,7 @@ class ListTests(Message):
 class CancelTest(Message):
     """`test.cancel`: end a run. What an executor has under way may still happen; nobody hears of it."""
 
-    run_id: Uuid
+    run_id: Named
 
 
 class TestPart(Message):
