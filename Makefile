@@ -16,7 +16,7 @@ PYTEST := $(PY) -m pytest
 PYTEST_SIDE_BY_SIDE = $(PYTEST) --numprocesses $(JOBS) --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev up down status test test-fast test-unit test-fuzz test-integration test-e2e test-ui browser vendor lint format types imports bench soak fuzz docs lock clean
+.PHONY: help install install-dev up down status test test-fast test-unit test-fuzz test-integration test-e2e test-ui screenshots browser vendor lint format types imports bench soak fuzz docs lock clean
 
 help: ## what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -74,6 +74,9 @@ test-e2e: install-dev
 # A process of its own: synchronous Playwright and tests that run an event loop do not go together.
 test-ui: install-dev browser ## the console in a real Chromium
 	$(PYTEST) tests/browser
+
+screenshots: install-dev browser ## pictures of the console, into docs/screenshots
+	$(PY) -m tests.browser.screenshots
 
 browser: ## Chromium for the tests of the console, from the system's packages
 	@for path in "$$DIBOP_BROWSER" /usr/bin/chromium /usr/bin/chromium-browser /usr/bin/google-chrome; do \

@@ -10,7 +10,19 @@ import pytest
 from tests.browser.console import Console
 
 TABS: Final = ("overview", "auth", "operations", "resilience", "test", "publish", "source", "versions")
-PAGES: Final = ("/", "/connectors/new")
+PAGES: Final = (
+    "/",
+    "/?search=nothing-has-this-word",
+    "/connectors/new",
+    "/connectors/openweathermap",
+    "/connections",
+    "/connections/new?connector=openweathermap",
+    "/connections/openweathermap/default",
+    "/calls",
+    "/reviews",
+    "/audit",
+    "/status",
+)
 WIDTHS: Final = (320, 768, 1024, 1360)
 
 
@@ -18,7 +30,8 @@ WIDTHS: Final = (320, 768, 1024, 1360)
 def test_no_screen_violates_a_rule_of_axe(window: Callable[..., Console], slug: str, draft: object, theme: str) -> None:
     console = window(color_scheme=theme)
     for path in PAGES:
-        console.open(path).accessible()
+        console.open(path).page.wait_for_load_state("networkidle")
+        console.accessible()
     for tab in TABS:
         console.open(f"/connectors/{slug}/{tab}").page.wait_for_load_state("networkidle")
         console.accessible()

@@ -57,7 +57,11 @@ class Renderer:
 
 def navigation(principal: Principal) -> list[tuple[str, str, str]]:
     """Address, words and section of each page that this person can use."""
-    found = [("/", "Connectors", "catalogue"), ("/connections", "Connections", "connections")]
+    found = [
+        ("/", "Connectors", "catalogue"),
+        ("/connections", "Connections", "connections"),
+        ("/calls", "Calls", "calls"),
+    ]
     if principal.may(Action.FOLLOW_REVIEWS, PLATFORM) or principal.may(Action.FOLLOW_REVIEWS, principal.enterprise):
         found.append(("/reviews", "Reviews", "reviews"))
     if principal.may(Action.READ_AUDIT, principal.enterprise):

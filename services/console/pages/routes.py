@@ -18,7 +18,7 @@ from services.console.problems import HttpError
 from services.console.security.callers import Caller, request_id_of
 from shared.contracts.errors import DibopError
 from shared.contracts.names import PLATFORM
-from shared.security.principals import Action
+from shared.security.principals import Action, Role
 
 Handler = Callable[[Request, Desk], Awaitable[Response]]
 
@@ -45,10 +45,11 @@ class Pages:
             ("/connections", self._plain("connections.html", "connections")),
             ("/connections/new", self._plain("connection_new.html", "connections")),
             ("/connections/{slug}/{name}", self._plain("connection.html", "connections", "slug", "name")),
+            ("/calls", self._plain("calls.html", "calls")),
             ("/reviews", self._plain("reviews.html", "reviews")),
             ("/reviews/{id}", self._plain("review.html", "reviews", "id")),
             ("/audit", self._plain("audit.html", "audit")),
-            ("/status", self._plain("status.html", "status")),
+            ("/status", self.status),
         ]
 
     async def sign_in(self, request: Request) -> Response:
@@ -82,6 +83,10 @@ class Pages:
         wanted = builder.Wanted(slug, request.query_params.get("owner"), tab, request.path_params.get("operation", ""))
         values = await builder.page_values(desk, wanted, editor=self._assets.address("vendor/editor.js"))
         return self.render.page(request, "builder.html", desk.caller, **values)
+
+    async def status(self, request: Request, desk: Desk) -> Response:
+        platform = Role.PLATFORM_ADMIN in desk.caller.principal.roles
+        return self._shown(request, desk, "status.html", "status", data={"platform": platform})
 
     def _plain(self, template: str, section: str, *names: str) -> Handler:
         """A page that gets everything over the API; `names` are the parts of its address."""

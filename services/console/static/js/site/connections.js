@@ -81,6 +81,13 @@ function circuitShown(circuit) {
   };
 }
 
+const PING_TONES = { pass: "ok", fail: "bad", skip: "dim" };
+
+const pingStepShown = (step) => ({
+  name: { dns: "DNS", tcp: "TCP", tls: "TLS", http: "HTTP", auth: "Credentials" }[step.step], reason: step.reason ?? "", outcome: capitalised(step.outcome),
+  outcomeClass: `pill ${PING_TONES[step.outcome] ?? "dim"}`, took: step.duration_ms ? spelledMs(step.duration_ms) : "",
+});
+
 const POLL_MS = 5000;
 
 export function connection() {
@@ -94,6 +101,7 @@ export function connection() {
     loaded: false,
     async init() {
       await this.load();
+      await this.loadForm({ quiet: true });
       setInterval(() => document.visibilityState === "visible" && !this.problem && this.load(), POLL_MS);
     },
     async load() {
@@ -127,18 +135,38 @@ export function connection() {
     },
     get shownFields() { return Object.entries(this.found?.fields ?? {}).map(([field, value]) => ({ name: field, value })); },
     get noCircuits() { return this.loaded && !this.circuits.length; },
-    async loadForm() {
-      if (this.form) return;
+    async loadForm({ quiet = false } = {}) {
+      if (this.form || !this.found) return;
       try {
         this.form = await getJson(`${path}/credential-form`);
       } catch (error) {
-        this.problem = error.message;
+        if (!quiet) this.problem = error.message;
       }
     },
     get rotateWords() { return this.busy ? "Sealing" : "Use these from now on"; },
     async rotate() {
       await this.doing(() => call("POST", `${path}/rotate`, { body: { credentials: this.given } }), "The credentials are used from now on.");
       this.values = {};
+    },
+    pinging: false,
+    pinged: null,
+    get pingWords() { return this.pinging ? "Pinging" : "Ping"; },
+    async ping() {
+      this.pinging = true;
+      await this.doing(async () => { this.pinged = await call("POST", `${path}/ping`); }, "The ping is through.");
+      this.pinging = false;
+    },
+    get pingOutcome() { return capitalised(this.pinged?.outcome); },
+    get pingClass() { return `pill ${this.pinged?.outcome === "online" ? "ok" : "bad"}`; },
+    get pingSteps() { return (this.pinged?.steps ?? []).map(pingStepShown); },
+    get needsConsent() { return this.form?.needs_consent === true; },
+    async authorize() {
+      try {
+        const { url } = await call("POST", `${path}/authorize`, { body: { return_to: location.pathname } });
+        location.assign(url);
+      } catch (error) {
+        this.problem = error.message;
+      }
     },
     async reset() {
       await this.doing(() => call("POST", `${path}/circuits/reset`), "The circuits are closed.");

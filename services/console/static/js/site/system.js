@@ -1,5 +1,7 @@
 // The audit log and the state of the system.
 import { getJson } from "../lib/api.js";
+import { pageData } from "../lib/page.js";
+import { spelledBytes } from "../lib/words.js";
 import { capitalised, listing, times } from "./lists.js";
 
 const spelled = (value) => (typeof value === "object" && value !== null ? JSON.stringify(value) : String(value));
@@ -14,6 +16,9 @@ export const audit = () => listing({
 
 export function status() {
   return {
+    services: [],
+    streams: [],
+    problem: "",
     parts: [],
     keys: [],
     keysProblem: "",
@@ -24,6 +29,17 @@ export function status() {
         this.parts = [part("This console", ready.ready), part("NATS", ready.nats), part("Redis", ready.redis)];
       } catch {
         this.parts = [part("This console", false)];
+      }
+      if (!pageData().platform) return;
+      try {
+        const found = await getJson("/status");
+        const told = (metadata) => Object.entries(metadata).map(([name, value]) => `${name.replaceAll("_", " ")} ${value}`).join(", ");
+        this.services = found.services.map((each) => ({ ...each, told: told(each.metadata) }));
+        this.streams = found.streams.map((each) => ({
+          name: each.name, messages: each.messages ?? each.error, size: each.bytes === null ? "" : spelledBytes(each.bytes), consumers: each.consumers ?? "",
+        }));
+      } catch (error) {
+        this.problem = error.message;
       }
       try {
         this.keys = (await getJson("/keys")).uses;
