@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 import pytest
+from playwright.sync_api import Request
 
 from tests.browser.console import Console
 
@@ -72,3 +73,14 @@ def test_unknown_addresses_are_told_of_in_words(console: Console) -> None:
         assert response.status == 404, path
         console.page.get_by_role("heading", name="Not found").wait_for()
         console.accessible()
+
+
+def test_the_first_visit_of_the_builder_is_light(console: Console, slug: str, draft: object) -> None:
+    """As it is sent, with an empty cache, without the text editor."""
+    sent: list[Request] = []
+    console.page.on("requestfinished", sent.append)
+    console.open(f"/connectors/{slug}/operations").page.wait_for_load_state("networkidle")
+    sizes = {request.url.rpartition("/")[2]: request.sizes()["responseBodySize"] for request in sent}
+    assert "editor.js" not in sizes
+    assert len(sent) <= 10, sizes
+    assert sum(sizes.values()) <= 125 * 1024, sizes

@@ -2,7 +2,8 @@
 
 The sources stay small files that import each other by name. A page would ask for each of them in a request of its own;
 joined, they are one. Modules keep to what this can join: `import { a, b } from "./other.js"`, `export` before a
-declaration, and top-level names that no two modules share.
+declaration, top-level names that no two modules share, and template literals of one line. Comments and indentation are
+left out of what is sent.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ _VENDOR: Final = re.compile(r'^(import \w+ from )"(vendor/[\w.-]+)";', re.MULTIL
 _OTHER_IMPORT: Final = re.compile(r"^import .*$", re.MULTILINE)
 _EXPORT: Final = re.compile(r"^export (?=(?:async function|function|const|let|class) )", re.MULTILINE)
 _DECLARED: Final = re.compile(r"^(?:async function|function|const|let|class) (\w+)", re.MULTILINE)
+_COMMENT: Final = re.compile(r"^\s*(?://[^\n]*|/\*\*.*?\*/)\n", re.MULTILINE | re.DOTALL)
+_LONG_TEXT: Final = re.compile(r"^[^`\n]*`(?:[^`\n]*`[^`\n]*`)*[^`\n]*$", re.MULTILINE)
+_INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
 _CSS_URL: Final = re.compile(r'url\("(vendor/[\w.-]+)"\)')
 
 
@@ -38,12 +42,14 @@ def link_modules(entry: Path, address: Callable[[str], str]) -> str:
         source = _VENDOR.sub("", source)
         if (left := _OTHER_IMPORT.search(source)) is not None:
             raise LinkError(f"{path.name}: {left[0]!r} is an import of a form that cannot be joined")
+        if _LONG_TEXT.search(source) is not None:
+            raise LinkError(f"{path.name}: a template literal goes over several lines; write it in one")
         source = _EXPORT.sub("", source)
         for name in _DECLARED.findall(source):
             if name in names:
                 raise LinkError(f"{path.name}: {name} is declared in {names[name].name} too; give it another name")
             names[name] = path
-        bodies.append(source.strip())
+        bodies.append(_INDENT.sub("", _COMMENT.sub("", source)).strip())
     return "\n".join([*vendored, *bodies]) + "\n"
 
 

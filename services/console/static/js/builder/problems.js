@@ -24,5 +24,5 @@ export const problemsBeneath = (problems, pointer) =>
 
 export function sentenceOf(problem) {
   const message = problem.message.replace(/[.:]?$/, ".");
-  return (problem.mend ? `${message} ${problem.mend}` : message).replaceAll("`", "");
+  return (problem.mend ? `${message} ${problem.mend}` : message).replaceAll("\u0060", "");
 }

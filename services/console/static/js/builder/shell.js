@@ -17,7 +17,7 @@ export function registerShell(Alpine, builder) {
     backup: null,
     init() {
       this.backup = this.leftBehind();
-      builder.showTitle();
+      Alpine.effect(() => builder.showTitle());
       performance.mark("dibop-interactive");
       document.documentElement.dataset.ready = "true";
     },
