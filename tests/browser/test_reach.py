@@ -78,7 +78,11 @@ def test_unknown_addresses_are_told_of_in_words(console: Console) -> None:
 def test_the_first_visit_of_the_builder_is_light(console: Console, slug: str, draft: object) -> None:
     """As it is sent, with an empty cache, without the text editor."""
     sent: list[Request] = []
-    console.page.on("requestfinished", lambda request: sent.append(request))
+
+    def finished(request: Request) -> None:
+        sent.append(request)
+
+    console.page.on("requestfinished", finished)
     console.open(f"/connectors/{slug}/operations").page.wait_for_load_state("networkidle")
     sizes = {request.url.rpartition("/")[2]: request.sizes()["responseBodySize"] for request in sent}
     assert "editor.js" not in sizes
