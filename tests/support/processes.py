@@ -79,7 +79,7 @@ class ManagedProcess:
     def output(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
-    def start(self, timeout: float = 30.0) -> None:
+    def start(self, timeout: float = 90.0) -> None:
         """Start it and wait until it is ready; its output stands in the error when it is not."""
         environment = None if self._environment is None else {**os.environ, **self._environment}
         with self._log.open("ab") as log:
