@@ -149,10 +149,11 @@ class _Bench:
         }
 
     async def _both(self, taken: Round, what: str, asked: Callable[[], Awaitable[object]]) -> None:
-        """Once to hear the statements, and to have the pages in memory; then here and alone, either first."""
+        """Once each, to hear the statements and to have the pages in either's cache; then once more, either first."""
         self._heard.begin()
         await asked()
         statements = self._heard.said()
+        await self._alone.repeat(statements)
         alone_first = self._texts.random.random() < 0.5
         if alone_first:
             await _timed(taken.alone, what, self._alone.repeat(statements))
