@@ -95,6 +95,25 @@ async def test_what_a_ping_finds_is_the_health_and_is_told_once(ping: Pinging, u
     assert ping.told == list(itertools.pairwise(expected))
 
 
+async def test_a_token_endpoint_that_refuses_is_told_beside_a_system_that_is_there(ping: Pinging) -> None:
+    base = ping.bus.base_url
+    schema = {
+        "client_id": {"label": "Client", "required": True},
+        "client_secret": {"label": "Secret", "type": "password", "required": True, "sensitive": True},
+    }
+    await ping.bus.publish(
+        "shop", CHECK, auth_type="oauth2", grant_type="client_credentials", token_url=f"{base}/status/401",
+        base_url=f"{base}/json", credential_schema=schema,
+    )  # fmt: skip
+    connection = await ping.bus.connect("shop", {"client_secret": "secret-of-the-shop"}, {"client_id": "shop"})
+
+    probed = await ping()
+
+    assert probed.outcome == "auth_error"
+    assert [step.outcome for step in probed.steps] == ["skip", "pass", "skip", "pass", "fail"]
+    assert (await ping.health(connection)).state == "auth_error"
+
+
 async def test_an_execution_that_is_answered_ends_what_a_ping_did_not_reach(
     ping: Pinging, upstream: FaultServer
 ) -> None:

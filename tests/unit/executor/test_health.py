@@ -14,7 +14,7 @@ from services.executor.resilience.health import HealthRecorder
 from services.executor.resilience.scopes import Hold, OuterRates, hold_of
 from services.executor.resilience.types import Change
 from shared.contracts.events import Event
-from shared.contracts.projections import ConnectionHealth
+from shared.contracts.projections import ConnectionEntry, ConnectionHealth
 from tests.support.polling import eventually
 
 KEY = "acme.c-1"
@@ -226,3 +226,31 @@ async def test_a_token_alone_makes_nothing_healthy(world: World) -> None:
     world.recorder.refused(msgspec.structs.replace(SCOPE, draft=True), 1, "token endpoint: invalid_client")
     await world.recorder.stop(1)
     assert world.bucket.entries == {}
+
+
+async def test_other_credentials_end_what_a_ping_found_of_the_old_ones_whoever_sees_them(world: World) -> None:
+    scope = Scope("acme", "platform", "shop", "c-1", name="default")
+    world.recorder.pinged(scope, "auth_error", 1, "auth: status 401")
+    await eventually(lambda: KEY in world.bucket.entries and world.state == "auth_error")
+    same = ConnectionEntry("c-1", "acme", "shop", "platform", "default", 2, "^1", "", "", {}, {}, credentials=1)
+    world.recorder.has_credentials(same)
+    assert await world.recorder.written(5)
+    assert world.state == "auth_error"
+
+    other = world.another()
+    other.start()
+    for recorder in (world.recorder, other):
+        recorder.has_credentials(msgspec.structs.replace(same, credentials=2))
+        assert await recorder.written(5)
+    await other.stop(1)
+
+    assert world.state == "unchecked"
+    assert [told[:2] for told in world.told()] == [("unchecked", "auth_error"), ("auth_error", "unchecked")]
+
+
+async def test_a_ping_that_was_late_says_nothing_of_newer_credentials(world: World) -> None:
+    scope = Scope("acme", "platform", "shop", "c-1", name="default")
+    world.recorder.pinged(scope, "online", 2, "")
+    world.recorder.pinged(scope, "auth_error", 1, "auth: status 401")
+    assert await world.recorder.written(5)
+    assert world.state == "healthy"

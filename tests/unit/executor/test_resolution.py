@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from services.executor.domain.resolution import Ask, Choice, Found, check_headers, choose
@@ -130,3 +131,33 @@ def test_a_connection_header_that_names_none_is_refused(name: str) -> None:
     with pytest.raises(DibopError, match="Dibop-Connection") as caught:
         check_headers(Ask("acme", "shop", "run", connection=name))
     assert caught.value.code == "invalid-request"
+
+
+TERMS = {"1.0.0": "here", "1.1.0": "here", "2.0.0": "there", "2.1.0": ""}
+
+
+@pytest.mark.parametrize(
+    ("versions", "policy", "terms", "consented", "runs"),
+    [
+        (("1.0.0", "1.1.0", "2.0.0"), "^1", "here", "1.0.0", "1.1.0"),
+        (("1.0.0", "1.1.0", "2.0.0"), "^2", "here", "1.0.0", "1.0.0"),
+        (("1.0.0 deprecated", "2.0.0"), "^2", "here", "1.0.0", "1.0.0"),
+        (("1.0.0", "2.0.0"), "^2", "there", "2.0.0", "2.0.0"),
+        (("1.0.0", "2.0.0"), "^2", "", "", "2.0.0"),
+        (("1.0.0", "2.1.0"), "^2", "here", "1.0.0", "2.1.0"),
+        (("1.0.0 retired", "2.0.0"), "^2", "here", "1.0.0", "credentials-rejected"),
+        (("2.0.0",), "^2", "here", "", "credentials-rejected"),
+    ],
+)
+def test_a_connection_takes_up_no_version_on_other_terms_than_it_has_consented_to(
+    versions: tuple[str, ...], policy: str, terms: str, consented: str, runs: str
+) -> None:
+    made = entry("platform", *versions)
+    for each in made.versions:
+        msgspec.structs.force_setattr(each, "terms", TERMS[each.version])
+    kept = msgspec.structs.replace(connection(policy=policy), terms=terms, consented=consented)
+
+    try:
+        assert chosen(ASK, platform=made, connection=kept).version.version == runs
+    except DibopError as error:
+        assert error.code == runs  # noqa: PT017  # the table says which it is
