@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import Query
 from pydantic import Field
@@ -17,6 +17,7 @@ from shared.security import credentials as giving
 router = routing.router("connections")
 
 _PING_SECONDS: Final = 60.0
+_POLICY: Final = r"^(\^\d{1,6}|\d{1,6}\.\d{1,6}\.\d{1,6})$"
 
 
 class NewConnection(View):
@@ -24,7 +25,7 @@ class NewConnection(View):
 
     connector: Annotated[str, Field(pattern=SLUG_PATTERN, examples=["openweathermap"])]
     name: Annotated[str, Field(pattern=TOKEN_PATTERN, examples=["default"])] = "default"
-    version_policy: Annotated[str | None, Field(pattern=r"^(\^\d{1,6}|\d{1,6}\.\d{1,6}\.\d{1,6})$")] = None
+    version_policy: Annotated[str | None, Field(pattern=_POLICY, examples=["^1"])] = None
     credentials: sealing.Credentials = Field(default_factory=dict)
 
 
@@ -32,6 +33,18 @@ class NewCredentials(View):
     """All fields are given anew."""
 
     credentials: sealing.Credentials
+
+
+class ChangedConnection(View):
+    """What is not given stays. `generation` is the connection's that was looked at: `conflict` where it has changed."""
+
+    generation: Annotated[int | None, Field(ge=1)] = None
+    version_policy: Annotated[str | None, Field(pattern=_POLICY, examples=["^2"])] = None
+    default: Literal[True] | None = None
+
+
+class Consent(View):
+    version: Annotated[str, Field(pattern=r"^\d{1,6}\.\d{1,6}\.\d{1,6}$", examples=["2.0.0"])]
 
 
 @router.get("/connectors/{slug}/credential-form", summary="What a connection to a connector asks for")
@@ -92,6 +105,23 @@ async def rotate(slug: SlugPath, name: NamePath, body: NewCredentials, desk: Des
     values = giving.complete(template, sealing.revealed(body.credentials))
     command = giving.rotation_command(template, values, key, connection)
     return await desk.registry(desk.enterprise, "connection.rotate", command, c.Connection)
+
+
+@router.patch("/connections/{slug}/{name}", summary="Change what a connection follows, or make it the default")
+async def update(slug: SlugPath, name: NamePath, body: ChangedConnection, desk: DeskOf) -> c.Connection:
+    """A version on other terms than those consented to is not taken up; `consent_needed` says so."""
+    generation = body.generation or (await show(slug, name, desk)).generation
+    command = c.UpdateConnection(
+        connector=slug, name=name, generation=generation, version_policy=body.version_policy, default=body.default
+    )
+    return await desk.registry(desk.enterprise, "connection.update", command, c.Connection)
+
+
+@router.post("/connections/{slug}/{name}/consent", summary="Let credentials be sent as another version sends them")
+async def consent(slug: SlugPath, name: NamePath, body: Consent, desk: DeskOf) -> c.Consented:
+    """An executor seals them for where they go from now on."""
+    command = c.ConsentConnection(connector=slug, connection=name, version=body.version)
+    return await desk.executor(desk.enterprise, "connection.consent", command, c.Consented, seconds=_PING_SECONDS)
 
 
 @router.delete("/connections/{slug}/{name}", summary="Delete a connection and its credentials")

@@ -81,9 +81,15 @@ async def test_operators_see_services_streams_redis_and_nats(person: Person) -> 
     problem(await person("vic", "umbrella", Role.VIEWER).get("/status"), 403, "forbidden")
 
 
-async def test_a_connection_is_probed_step_by_step(stage: Stage, person: Person, slug: str) -> None:
+async def test_a_connection_is_changed_and_probed(stage: Stage, person: Person, slug: str) -> None:
     ann = person()
     await ann.put(f"/connectors/{slug}/draft", json=echoing(stage, slug))
     await ann.post("/connections", json={"connector": slug, "credentials": {"api_key": SECRET}})
+    changed = await ann.patch(f"/connections/{slug}/default", json={"version_policy": "^2"})
+    assert changed.json()["version_policy"] == "^2", changed.text
+    stale = await ann.patch(f"/connections/{slug}/default", json={"generation": 1, "default": True})
+    problem(stale, 409, "conflict")
+    nothing = await ann.post(f"/connections/{slug}/default/consent", json={"version": "2.0.0"})
+    assert nothing.status_code == 404, nothing.text
     probed = await ann.post(f"/connections/{slug}/default/ping")
     assert probed.status_code == 404, "there is no version yet that a connection could run"
