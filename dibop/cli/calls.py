@@ -30,6 +30,7 @@ def calls(
     request_id: Annotated[str | None, typer.Option("--request-id", help="Of this request alone.")] = None,
     since: Annotated[str | None, typer.Option("--since", help="How long ago at most: 90s, 10m, 8h, 7d.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=10_000, help="How many, the newest first.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is executed, until Ctrl-C.")] = False,
     owner: options.Owner = None,
     home: options.Home = None,
     as_json: options.Json = False,
@@ -37,8 +38,9 @@ def calls(
     """List executions of your enterprise's operations, the newest first: how each ended and how long it took.
 
     What was sent and answered is not kept. Calls appear within a second or two, and are kept for 7 days.
+    With `--follow` the newest come last, and with `--json` each line is a call.
 
-    Examples: `dibop calls --connector crm --outcome error --since 1h`, `dibop calls --request-id 4f0c… --json`
+    Examples: `dibop calls --connector crm --outcome error --since 1h`, `dibop calls --follow --status 5xx`
     """
     if status is not None and not _is_status(status):
         runner.wrong_usage(f"--status {status!r} must be a status, as 404, or a class of them, as 5xx.")
@@ -46,6 +48,7 @@ def calls(
 
     async def work(client: Client) -> list[Call]:
         from dibop.admin import Registry
+        from dibop.calls import follow as following
         from shared.contracts.commands import ListCalls
         from shared.contracts.names import PLATFORM
 
@@ -58,8 +61,12 @@ def calls(
             request_id=request_id,
             since=None if ago is None else _before(ago),
         )
-        registry = Registry(client, PLATFORM if owner == PLATFORM else client.enterprise)
-        return await registry.calls(query, limit)
+        enterprise = PLATFORM if owner == PLATFORM else client.enterprise
+        if follow:
+            output.note("following; Ctrl-C ends")
+            async for call in following(client, enterprise, query, limit):
+                _print(call, as_json)
+        return await Registry(client, enterprise).calls(query, limit)
 
     found = runner.with_client(home, work)
     if as_json:
@@ -70,6 +77,16 @@ def calls(
         [_row(each) for each in found],
         "No such calls. They appear a second or two after they were answered.",
     )
+
+
+def _print(call: Call, as_json: bool) -> None:
+    import sys
+
+    if as_json:
+        sys.stdout.write(call.model_dump_json() + "\n")
+        sys.stdout.flush()
+    else:
+        output.say("  ".join("-" if cell is None else str(cell) for cell in _row(call)))
 
 
 def _row(call: Call) -> tuple[object, ...]:

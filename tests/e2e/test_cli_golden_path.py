@@ -191,6 +191,22 @@ def test_events_are_printed_as_they_happen(stack: Stack) -> None:
     assert (event["type"], event["subject"], event["specversion"]) == ("dibop.connector.draft_saved", "heard", "1.0")
 
 
+def test_calls_are_listed_and_followed(stack: Stack) -> None:
+    refused = problem(stack, "exec", "nothing", "fly")["request_id"]
+    (call,) = wait_until(lambda: stack.json("calls", "--request-id", refused), 20)
+    assert (call["connector"], call["outcome"], call["attempts"]) == ("nothing", "unknown-connector", 0)
+    assert refused in stack.run("calls", "--outcome", "error", "--since", "1h").stdout
+
+    command = [DIBOP, "calls", "--follow", "--json", "--connector", "nothing", "--home", str(stack.home)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout is not None
+        printed = [json.loads(following.stdout.readline())["request_id"]]
+        another = problem(stack, "exec", "nothing", "fly")["request_id"]
+        printed.append(json.loads(following.stdout.readline())["request_id"])
+        following.terminate()
+    assert printed == [refused, another]
+
+
 def test_a_healthy_stack_has_no_problem_and_migrating_again_changes_nothing(stack: Stack) -> None:
     checks = stack.json("doctor")
     assert {check["name"] for check in checks} >= {"context", "nats", "redis", "registry", "publisher", "executor"}

@@ -427,7 +427,14 @@ async def test_the_bus_tells_no_secret(scene: Scene) -> None:
             for service in ("dibop-registry", "dibop-publisher", "dibop-executor"):
                 reply = await client.bus.request(f"$SRV.{verb}.{service}", b"", timeout=10)
                 search.data(reply.data, f"$SRV.{verb}.{service}")
-    for words in (("audit", "list"), ("connection", "list"), ("connector", "show", "keyed"), ("status",)):
+    assert len(scene.stack.json("calls", "--limit", "1000")) > 20
+    for words in (
+        ("audit", "list"),
+        ("calls", "--limit", "1000"),
+        ("connection", "list"),
+        ("connector", "show", "keyed"),
+        ("status",),
+    ):
         search.value(scene.stack.json(*words), f"dibop {' '.join(words)}")
 
     search.assert_nothing_found()

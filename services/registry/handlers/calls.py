@@ -14,7 +14,6 @@ from services.registry.domain.pages import fitting
 from services.registry.handlers.access import admit
 from services.registry.handlers.ports import Caller, CallRecord, Store
 from shared.contracts.calls import ExecutedCalls
-from shared.contracts.clock import spelled
 from shared.contracts.commands import Call, CallPage, ListCalls
 from shared.security.principals import Action
 
@@ -39,7 +38,7 @@ async def page(store: Store, caller: Caller, query: ListCalls) -> CallPage:
     question = read_question(query)
     async with store.read() as work:
         found = await work.calls.page(caller.enterprise, question, limit=query.limit + 1)
-    shown, more = fitting([_shown(each) for each in found], query.limit)
+    shown, more = fitting([Call.told(each.worker, each.call) for each in found], query.limit)
     last = found[len(shown) - 1].call if shown else None
     return CallPage(calls=shown, next_after=place(last.started_ms, last.id) if more and last else None)
 
@@ -58,26 +57,3 @@ async def sweep(store: Store, *, days: float) -> int:
     if deleted:
         log.info("old calls deleted", count=deleted)
     return deleted
-
-
-def _shown(record: CallRecord) -> Call:
-    call = record.call
-    return Call(
-        id=call.id,
-        request_id=call.request_id,
-        connector=call.connector,
-        operation=call.operation,
-        connection=call.connection,
-        version=call.version,
-        outcome=call.outcome,
-        status=call.status or None,
-        started_at=spelled(datetime.fromtimestamp(call.started_ms / 1000, UTC)),
-        duration_ms=call.duration_ms,
-        waited_ms=call.waited_ms,
-        attempts=call.attempts,
-        retry_stopped=call.retry_stopped,
-        schema_valid=call.schema_valid,
-        caller=call.caller,
-        reply_bytes=call.reply_bytes,
-        worker=record.worker,
-    )

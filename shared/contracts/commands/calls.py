@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Self
 
 from pydantic import Field, StringConstraints
 
+from shared.contracts.calls import ExecutedCall
+from shared.contracts.clock import spelled
 from shared.contracts.commands.base import Cursor, Message, Named
 
 Instant = Annotated[str, StringConstraints(max_length=40)]
@@ -55,6 +58,29 @@ class Call(Message):
     caller: str | None
     reply_bytes: int
     worker: str
+
+    @classmethod
+    def told(cls, worker: str, call: ExecutedCall) -> Self:
+        """What a worker told of an execution, as people read it."""
+        return cls(
+            id=call.id,
+            request_id=call.request_id,
+            connector=call.connector,
+            operation=call.operation,
+            connection=call.connection,
+            version=call.version,
+            outcome=call.outcome,
+            status=call.status or None,
+            started_at=spelled(datetime.fromtimestamp(call.started_ms / 1000, UTC)),
+            duration_ms=call.duration_ms,
+            waited_ms=call.waited_ms,
+            attempts=call.attempts,
+            retry_stopped=call.retry_stopped,
+            schema_valid=call.schema_valid,
+            caller=call.caller,
+            reply_bytes=call.reply_bytes,
+            worker=worker,
+        )
 
 
 class CallPage(Message):
