@@ -14,7 +14,7 @@ import msgspec
 import structlog
 from rich.console import Console
 
-from benchmarks import catalogue, execution, footprint, report, resilience, results, startup
+from benchmarks import calls, catalogue, execution, footprint, report, resilience, results, startup
 from benchmarks.comparison import Plan, Progress, say
 from benchmarks.processes import RunError
 from benchmarks.results import Result
@@ -26,9 +26,10 @@ BENCHMARKS: Final[dict[str, Benchmark]] = {
     resilience.NAME: resilience.run,
     footprint.NAME: footprint.run,
     catalogue.NAME: catalogue.run,
+    calls.NAME: calls.run,
     startup.NAME: startup.run,
 }
-BY_DEFAULT: Final = (execution.NAME, resilience.NAME, footprint.NAME, catalogue.NAME)
+BY_DEFAULT: Final = (execution.NAME, resilience.NAME, footprint.NAME, catalogue.NAME, calls.NAME)
 FULL: Final = Plan(rounds=5, seconds=3.0, warm_up=0.5)
 QUICK: Final = Plan(rounds=3, seconds=0.5, warm_up=0.2)
 

@@ -69,6 +69,22 @@ def schema_goal(checked: Sequence[float], unchecked: Sequence[float]) -> Goal:
     return Goal("10", "share of throughput that the response schema check costs", figure(lost), 0.25, False)
 
 
+def call_log_goals(comparison: Comparison, logged: str, unlogged: str) -> list[Goal]:
+    """The call log's part of goal 10, as throughput lost, and as CPU of the worker for each operation."""
+    rates = zip(comparison.metric(logged, "req/s"), comparison.metric(unlogged, "req/s"), strict=True)
+    cpu = ratio(comparison.metric(logged, "CPU µs/op"), comparison.metric(unlogged, "CPU µs/op"))
+    return [
+        Goal(
+            "10",
+            "share of throughput that the call log costs, 64 in flight",
+            figure([1 - with_log / without for with_log, without in rates]),
+            0.25,
+            False,
+        ),
+        Goal("10", "CPU of the worker per operation, 64 in flight, over the same without call log", cpu, 1.25, False),
+    ]
+
+
 def resilience_goals(comparison: Comparison) -> list[Goal]:
     """Goals 6 and 8."""
 

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import sys
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,9 +71,18 @@ def redis_process(directory: Path, placement: Placement) -> Iterator[tuple[int, 
 
 @contextmanager
 def stack(
-    directory: Path, placement: Placement, *, upstream: tuple[str, Process], callers: int = 2, workers: int = 1
+    directory: Path,
+    placement: Placement,
+    *,
+    upstream: tuple[str, Process],
+    callers: int = 2,
+    workers: int = 1,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Stack]:
-    """Everything that an execution passes through. The executors have the worker's core to themselves."""
+    """Everything that an execution passes through. The executors have the worker's core to themselves.
+
+    `settings` are environment variables of theirs, besides those that they need.
+    """
     url, upstream_process = upstream
     directory.mkdir(parents=True, exist_ok=True)
     nats_port = free_port()
@@ -96,6 +105,7 @@ def stack(
             "DIBOP_RATE_WINDOW_MS": str(scenario.RATE_WINDOW_MS),
             "DIBOP_SEAL_KEYRING_FILE": str(ring_file),
             "DIBOP_EGRESS_ALLOW": url.removeprefix("http://"),
+            **(settings or {}),
         }
         executors = [
             running.enter_context(

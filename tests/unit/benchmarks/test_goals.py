@@ -121,3 +121,10 @@ def test_metrics_are_in_the_units_of_their_names() -> None:
     metrics = SAMPLE.metrics()
     assert (metrics["p50 ms"], metrics["CPU µs/op"], metrics["memory MiB"]) == (1.0, 100.0, 1.0)
     assert metrics["NATS µs/op"] == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(("rate", "cpu", "verdicts"), [(760.0, 120e-6, {"pass"}), (740.0, 130e-6, {"MISS"})])
+def test_the_call_log_may_cost_a_quarter_at_most(rate: float, cpu: float, verdicts: set[str]) -> None:
+    logged = replace(SAMPLE, rate=rate, cpu=cpu)
+    found = goals.call_log_goals(Comparison({"a@64": [logged] * 3, "b@64": [SAMPLE] * 3}), "a@64", "b@64")
+    assert {goal.verdict for goal in found} == verdicts
