@@ -193,7 +193,8 @@ def test_events_are_printed_as_they_happen(stack: Stack) -> None:
 
 def test_calls_are_listed_and_followed(stack: Stack) -> None:
     refused = problem(stack, "exec", "nothing", "fly")["request_id"]
-    (call,) = wait_until(lambda: stack.json("calls", "--request-id", refused), 20)
+    wait_until(lambda: bool(stack.json("calls", "--request-id", refused)), 20)
+    (call,) = stack.json("calls", "--request-id", refused)
     assert (call["connector"], call["outcome"], call["attempts"]) == ("nothing", "unknown-connector", 0)
     assert refused in stack.run("calls", "--outcome", "error", "--since", "1h").stdout
 
