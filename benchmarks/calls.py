@@ -123,7 +123,7 @@ class _Registry:
 
     def __init__(self, store: SqlStore) -> None:
         self._store = store
-        self._texts = Texts()
+        self._texts = Texts(0)
         self._author = Caller(Principal("pat", PLATFORM, frozenset({Role.PLATFORM_ADMIN})), PLATFORM, "r")
         self._number = 0
         self._drafts = 0
