@@ -237,6 +237,8 @@ ROWS: Final[Mapping[str, Sequence[Pair]]] = {
     ],
     "idempotent false to true": [
         minor({f"{R}/idempotent": True}, MAJOR),
+        minor({f"{W}/idempotent": True}, MAJOR, lambda: edited(api_key(), {f"{W}/idempotent": DROP})),
+        minor({f"{R}/idempotent": True, f"{R}/description": "Files a report once."}, MAJOR),
     ],
     "whatever no row names": [
         minor({"/type": "CRM"}, MINOR),
