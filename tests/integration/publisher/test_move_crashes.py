@@ -14,12 +14,12 @@ from shared.contracts.commands import Moved, Published, ReviewDecided
 from tests.integration.publisher.conftest import (
     Author,
     ServePublisher,
-    StandInExecutor,
     StartPublisher,
     catalogue_entry,
     events,
 )
 from tests.support.polling import eventually
+from tests.support.stand_in_executor import StandInExecutor
 
 KILLED = 137
 Command = Callable[[Author], Coroutine[Any, Any, Moved | Published]]

@@ -13,12 +13,12 @@ from shared.contracts.commands import DraftSaved
 from tests.integration.publisher.conftest import (
     Author,
     ServeRegistry,
-    StandInExecutor,
     StartPublisher,
     catalogue_entry,
     events,
 )
 from tests.support.polling import eventually
+from tests.support.stand_in_executor import StandInExecutor
 
 KILLED = 137
 

@@ -13,9 +13,10 @@ from shared.contracts.errors import DibopError
 from shared.contracts.template import canonical_json
 from shared.messaging.client import request
 from shared.messaging.connection import BusClient
-from tests.integration.publisher.conftest import Author, StandInExecutor, answered, catalogue_entry, events
+from tests.integration.publisher.conftest import Author, catalogue_entry, events
 from tests.support.connectors import document, operation
 from tests.support.polling import eventually
+from tests.support.stand_in_executor import StandInExecutor, answered
 from tests.support.tokens import Tokens
 
 pytestmark = pytest.mark.usefixtures("publisher")
