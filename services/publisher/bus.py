@@ -186,8 +186,9 @@ class RegistryClient:
         self._token_file = token_file
         self._timeout_seconds = timeout_seconds
 
-    async def draft(self, enterprise: str, slug: str, *, request_id: str) -> Draft:
-        return await self._ask(enterprise, "draft", "get", GetDraft(slug=slug), Draft, request_id=request_id)
+    async def draft(self, enterprise: str, slug: str, *, revision: int | None = None, request_id: str) -> Draft:
+        query = GetDraft(slug=slug, revision=revision)
+        return await self._ask(enterprise, "draft", "get", query, Draft, request_id=request_id)
 
     async def stage(self, enterprise: str, slug: str, *, request_id: str) -> StagedDraft:
         return await self._ask(enterprise, "draft", "stage", StageDraft(slug=slug), StagedDraft, request_id=request_id)

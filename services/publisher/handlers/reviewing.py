@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from services.publisher.domain.moves import Move, MoveKind, Release
 from services.publisher.domain.reviews import Comment, Decision, Review, no_review, require_decidable
+from services.publisher.domain.versioning import highest
 from services.publisher.handlers.gating import ask_gate, require_passed
 from services.publisher.handlers.moving import ROUNDS, begun, finished, other_underway, overtaken
 from services.publisher.handlers.ports import AuditRecord, Caller, Ports
@@ -14,6 +15,7 @@ from services.publisher.handlers.releasing import last_version, next_after, publ
 from services.publisher.handlers.saga import MoveRunner
 from shared.contracts import commands as c
 from shared.contracts.clock import utc_now
+from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
 from shared.contracts.names import PLATFORM
 from shared.security.principals import Action, authorise
@@ -99,7 +101,7 @@ async def approve(
 ) -> c.ReviewDecided:
     """Let a draft through, and publish it as it was reviewed. The decision and the move are recorded together.
 
-    Raises what publishing raises, and `forbidden` for its authors.
+    Raises what publishing raises, and `forbidden` for its authors; nothing is decided then.
     """
     authorise(caller.principal, Action.REVIEW, caller.enterprise)
     for _ in range(ROUNDS):
@@ -114,6 +116,7 @@ async def approve(
         if underway is not None:
             raise other_underway(underway)
         move = await _move(caller, command, review, ports)
+        await _require_adoptable(caller, review, ports)
         decision = Decision("approved", caller.principal.subject, move.created_at, command.comment)
         if await ports.store.decide_review(review, decision, *_told(caller, review, decision), move=move):
             done = await finished(move, runner, wait_seconds)
@@ -135,6 +138,46 @@ async def _move(caller: Caller, command: c.ApproveReview, review: Review, ports:
     )
     publish, whose = MoveKind.PUBLISH, review.requested_by
     return begun(caller, publish, release, owner=PLATFORM, slug=review.slug, notes=review.notes, actor=whose)
+
+
+async def _require_adoptable(caller: Caller, review: Review, ports: Ports) -> None:
+    """Refuse, before anything is decided, an enterprise's draft that the registry would not let the platform adopt."""
+    slug = review.slug
+    if review.owner == PLATFORM:
+        return
+    if not await _is_kept(caller, review, ports):
+        raise DibopError(
+            "conflict",
+            f"{review.owner!r} has deleted the draft {slug!r} that the review {review.id} is about. Reject the review; "
+            "publishing again asks for another.",
+        )
+    try:
+        platform = await ports.registry.connector(PLATFORM, slug, request_id=caller.request_id)
+    except DibopError as error:
+        if error.code == "not-found":
+            return
+        raise
+    last = highest(version.version for version in platform.versions)
+    known = {review.digest} | {version.digest for version in platform.versions if version.version == last}
+    if platform.draft is not None and platform.draft.digest not in known:
+        raise DibopError(
+            "conflict",
+            f"The platform has a draft {slug!r} of its own, at revision {platform.draft.revision}, with changes that "
+            "are not published. Publish or discard them first, then approve.",
+        )
+
+
+async def _is_kept(caller: Caller, review: Review, ports: Ports) -> bool:
+    """Whether the owner's draft still has the revision that is reviewed."""
+    try:
+        draft = await ports.registry.draft(
+            review.owner, review.slug, revision=review.revision, request_id=caller.request_id
+        )
+    except DibopError as error:
+        if error.code == "not-found":
+            return False
+        raise
+    return draft.digest == review.digest
 
 
 def _whose(caller: Caller) -> str | None:

@@ -14,4 +14,4 @@ from tests.support.tokens import Tokens
 def test_registry_and_publisher_do_what_the_model_foretells(
     reviews_platform: bool, tokens: Tokens, tmp_path: Path
 ) -> None:
-    play(tokens, tmp_path, histories=12, steps=30, reviews_platform=reviews_platform)
+    play(tokens, tmp_path, histories=8, steps=30, reviews_platform=reviews_platform)

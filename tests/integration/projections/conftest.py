@@ -26,11 +26,11 @@ from shared.persistence.engine import Database
 from shared.persistence.migrate import upgrade
 from shared.security.principals import Role
 from shared.settings import BusSettings
-from tests.integration.publisher.conftest import StandInExecutor
 from tests.support.connectors import document, operation
 from tests.support.fault_server import FaultServer
 from tests.support.inboxes import TEST_INBOXES
 from tests.support.polling import eventually
+from tests.support.stand_in_executor import StandInExecutor
 from tests.support.tokens import Tokens
 
 M = TypeVar("M", bound=BaseModel)

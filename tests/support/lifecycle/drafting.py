@@ -158,16 +158,14 @@ def change_enterprise(state: State, person: Person, enterprise: str, what: str, 
 
 
 def hear(state: State, enterprise: str, what: str, at: str, *, sdk: bool, actor: str, source: str) -> None:
-    """What was told last counts, whenever it is heard."""
+    """What happened last counts, whenever it is heard; of one moment, what is heard later."""
     standing = state.standings[enterprise]
-    news = False
-    if what in ("suspended", "resumed") and at > standing.told_state:
-        standing.suspended, standing.told_state, news = what == "suspended", at, True
-    if what == "sdk_access_changed" and at > standing.told_sdk:
-        standing.sdk, standing.told_sdk, news = sdk, at, True
-    if what == "registered" and at > standing.told_name:
-        standing.told_name, news = at, True
-    if news:
+    before = replace(standing)
+    if what in ("suspended", "resumed") and at >= standing.told_state:
+        standing.suspended, standing.told_state = what == "suspended", at
+    if what == "sdk_access_changed" and at >= standing.told_sdk:
+        standing.sdk, standing.told_sdk = sdk, at
+    if standing != before:
         state.log(PLATFORM, f"enterprise.{what}", enterprise, actor)
     state.tell((PLATFORM, enterprise), what, source, "", noun="enterprise")
 

@@ -104,6 +104,7 @@ class History(RuleBasedStateMachine):
 
     async def _stands(self, enterprise: str) -> None:
         """Return once both services know how the enterprise stands."""
+        await eventually(self._world.has_heard)
         author = ADA if enterprise == HOME else EVE
         real = self._names.real(enterprise)
         code = refusal(author, enterprise, "author", self._state.standings[enterprise])

@@ -38,13 +38,12 @@ PEOPLE: Final = (PAT, PAM, ADA, BOB, KIM, VIC, EVE)
 
 @dataclass
 class Standing:
-    """How an enterprise stands, and when each was last told."""
+    """How an enterprise stands, and when each of the two was last told."""
 
     suspended: bool = False
     sdk: bool = True
     told_state: str = ""
     told_sdk: str = ""
-    told_name: str = ""
 
 
 def refusal(person: Person, enterprise: str, wish: Wish, standing: Standing) -> str | None:

@@ -32,7 +32,7 @@ def play(tokens: Tokens, directory: Path, *, histories: int, steps: int, reviews
                 super().__init__(runner, there)
 
         try:
-            run_state_machine_as_test(
+            run_state_machine_as_test(  # type: ignore[no-untyped-call]
                 LivesHere,
                 settings=settings(
                     max_examples=histories,

@@ -112,8 +112,12 @@ class World:
             async with database.read() as connection:
                 count = across_tenants(sa.select(sa.func.count()).select_from(table))
                 waiting += await connection.scalar(count) or 0
+        return not waiting and await self.has_heard()
+
+    async def has_heard(self) -> bool:
+        """Whether the registry has taken all that was told of enterprises."""
         heard = await self.nc.jetstream().consumer_info(EVENTS_STREAM, REGISTRY_CONSUMER)
-        return not waiting and not heard.num_pending and not heard.num_ack_pending
+        return not heard.num_pending and not heard.num_ack_pending
 
     async def note(self, message: Msg) -> None:
         self.events.append(Event.read(message.subject, message.headers, message.data))

@@ -19,6 +19,7 @@ from shared.contracts.commands import (
     Connector,
     Deprecation,
     Draft,
+    DraftSummary,
     Exchange,
     FetchTestCredentials,
     ListReviews,
@@ -110,13 +111,15 @@ class FakeRegistry:
             raise DibopError("not-found", f"{query.person!r} keeps no test credentials {query.id}.")
         return kept
 
-    async def draft(self, enterprise: str, slug: str, *, request_id: str) -> Draft:
-        revision, document = self._found(enterprise, slug)
+    async def draft(self, enterprise: str, slug: str, *, revision: int | None = None, request_id: str) -> Draft:
+        current, document = self._found(enterprise, slug)
+        if revision is not None:
+            document = self.revisions[enterprise, slug, revision]
         report = check(document)
         return Draft(
             slug=slug,
             owner=enterprise,
-            revision=revision,
+            revision=revision or current,
             digest=document_digest(document),
             document=document,
             errors=[{"path": p.path, "problem": p.problem, "mend": p.mend} for p in report.errors],
@@ -148,7 +151,7 @@ class FakeRegistry:
                     name=slug,
                     type="General",
                     state=best_state(v.state for v in versions) or "draft",
-                    draft=None,
+                    draft=self._draft_summary(owner, slug),
                     versions=[
                         VersionSummary(
                             version=v.version,
@@ -163,6 +166,12 @@ class FakeRegistry:
                     latest_version=versions[-1].version if versions else None,
                 )
         raise DibopError("not-found", f"no connector {slug}")
+
+    def _draft_summary(self, owner: str, slug: str) -> DraftSummary | None:
+        if (owner, slug) not in self.drafts:
+            return None
+        revision, document = self.drafts[owner, slug]
+        return DraftSummary(revision=revision, digest=document_digest(document), errors=[])
 
     async def version(self, enterprise: str, slug: str, version: str, *, request_id: str) -> Version:
         return next(v for v in self.versions[enterprise, slug] if v.version == version)

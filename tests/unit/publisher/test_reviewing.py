@@ -230,6 +230,33 @@ async def test_the_registrys_refusal_is_answered_and_the_author_may_try_again(of
     assert (await office.approve(await office.request())).published is not None
 
 
+async def test_what_would_cover_the_platforms_own_changes_is_not_approved(office: Office) -> None:
+    review = await office.request()
+    office.save("platform", **{"/description": "The platform's own."})
+
+    error = await refused(office.approve(review))
+
+    assert error.code == "conflict"
+    assert "changes that are not published" in error.detail
+    assert (await office.show(review)).state == "open"
+    assert office.world.store.told("review_decided") == []
+
+
+@pytest.mark.parametrize("anew", [False, True])
+async def test_a_draft_that_was_deleted_since_is_not_approved(office: Office, *, anew: bool) -> None:
+    review = await office.request()
+    del office.world.registry.drafts["acme", "weather"]
+    if anew:
+        office.save(**{"/description": "Another one by the same name."})
+
+    error = await refused(office.approve(review))
+
+    assert error.code == "conflict"
+    assert "has deleted the draft" in error.detail
+    assert (await office.show(review)).state == "open"
+    assert office.world.store.told("review_decided") == []
+
+
 async def test_the_platforms_own_drafts_are_reviewed_where_that_is_set(office: Office) -> None:
     office.save("platform")
 
