@@ -31,6 +31,7 @@ _REPOSITORY: Final = Path(__file__).parents[3]
 _PASSING: Final = frozenset({"overloaded", "deadline-exceeded"})
 """Whether the command was carried out is not known, or it was not: it is repeated."""
 _ANSWER_SECONDS: Final = 3.0
+_PAUSE_SECONDS: Final = 0.02
 _NAMES: Final = Names(0)
 _LIFE_SECONDS: Final = 0.7
 """At most so long a service lives that has just been started."""
@@ -89,8 +90,7 @@ class Commander:
         base = len(self.state.drafts.get(self._place, [])) or None
         body = {"document": content.document(self._real), "base_revision": base}
         await self._do(PAT, "registry.draft.save", body, drafting.save, self._place, content, base)
-        tests = {"parameters": {each: {"q": "x"} for each in content.operations}}
-        await self._do(PAT, "publisher.test.run", tests, moving.test, self._place, ())
+        await self._test(content)
         publish = {"scope": "catalogue"}
         await self._do(
             PAT,
@@ -102,6 +102,34 @@ class Commander:
             None,
             reviews_platform=False,
         )
+
+    async def _test(self, content: Content) -> None:
+        """Until a run has passed: one whose publisher is killed is broken off."""
+        moving.test(self.state, PAT, self._place, ())
+        body = {"slug": self._real, "parameters": {each: {"q": "x"} for each in content.operations}}
+        while True:
+            started = await self._platform("test.start", body)
+            run = started if isinstance(started, DibopError) else await self._ended(started["run_id"])
+            if not isinstance(run, DibopError) and run["state"] == "passed":
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
+            listed = await self._platform("test.list", {"slug": self._real})
+            for each in [] if isinstance(listed, DibopError) else listed["runs"]:
+                if each["state"] == "running":
+                    await self._platform("test.cancel", {"run_id": each["run_id"]})
+
+    async def _ended(self, run: str) -> Answer | DibopError:
+        """The run once it stands still: ended, or without a publisher that shows it."""
+        deadline = asyncio.get_running_loop().time() + _ANSWER_SECONDS
+        while True:
+            shown = await self._platform("test.show", {"run_id": run})
+            late = asyncio.get_running_loop().time() > deadline
+            if isinstance(shown, DibopError) or shown["state"] != "running" or late:
+                return shown
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _platform(self, what: str, body: dict[str, Any]) -> Answer | DibopError:
+        return await self.world.ask(PAT, PLATFORM, f"publisher.v1.{PLATFORM}.{what}", body, _ANSWER_SECONDS)
 
     async def _roll_back(self) -> None:
         name = self._any().name
@@ -139,7 +167,7 @@ class Commander:
             if not isinstance(answer, DibopError) or answer.code not in _PASSING:
                 break
             lost = True
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(_PAUSE_SECONDS)
         self.repeated += lost
         codes: tuple[str, ...] = ()
         try:

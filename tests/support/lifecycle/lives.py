@@ -121,7 +121,13 @@ class Lives(History):
             each: answered(operation=each, status_code=500 if each in failing else 200) for each in OPERATIONS
         }
         body = {"parameters": {each: {"q": "x"} for each in self._drafted((who[1], slug))}}
-        self._do(who, slug, "publisher.test.run", body, moving.test, (who[1], slug), failing)
+        started = self._do(who, slug, "publisher.test.start", body, moving.test, (who[1], slug), failing)
+        if started is not None:
+            self._run(
+                self._world.ended_test(
+                    who[0], self._names.real(who[0].home), self._names.real(who[1]), started["run_id"]
+                )
+            )
 
     @rule(who=someone, slug=slugs, scope=st.sampled_from(["catalogue", "enterprise"]), bump=bumps)
     def publish(self, who: Who, slug: str, scope: str, bump: int | None) -> None:

@@ -78,6 +78,18 @@ class World:
             return error
         return msgspec.json.decode(answer, type=Answer)
 
+    async def ended_test(self, person: Person, home: str, enterprise: str, run: str) -> Answer:
+        """The run of tests at its end."""
+
+        async def ended() -> Answer | None:
+            shown = await self.ask(person, home, f"publisher.v1.{enterprise}.test.show", {"run_id": run})
+            assert not isinstance(shown, DibopError), shown
+            return None if shown["state"] == "running" else shown
+
+        run_of_tests = await eventually(ended, timeout=30)
+        assert run_of_tests is not None
+        return run_of_tests
+
     def token(self, person: Person, home: str) -> str:
         if (person.name, home) not in self._issued:
             self._issued[person.name, home] = self.tokens.issue(person.name, home, person.role)
