@@ -6,8 +6,9 @@ import asyncio
 
 from nats.js import JetStreamContext
 
-from tests.integration.publisher.conftest import Author, StandInExecutor, StartPublisher, events
+from tests.integration.publisher.conftest import Author, StartPublisher, events
 from tests.support.polling import eventually
+from tests.support.stand_in_executor import StandInExecutor
 
 
 async def test_a_run_whose_publisher_is_killed_is_interrupted_after_the_next_start(
