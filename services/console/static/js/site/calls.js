@@ -1,5 +1,5 @@
 // The call log, with a plot of how long calls took and how they ended.
-import { spelledMs } from "../lib/words.js";
+import { counted, spelledMs } from "../lib/words.js";
 import { capitalised, listing, times } from "./lists.js";
 
 const SVG_NAMESPACE = "http://www.w3.org/2000/svg";
@@ -26,7 +26,7 @@ export function calls() {
     get() {
       const durations = this.rows.map((row) => row.duration_ms).sort((one, other) => one - other);
       if (!durations.length) return "";
-      return `${durations.length} calls, half of them within ${spelledMs(durations[Math.floor(durations.length / 2)])}, the slowest ${spelledMs(durations.at(-1))}`;
+      return `${counted(durations.length, "call")}, half of them within ${spelledMs(durations[Math.floor(durations.length / 2)])}, the slowest ${spelledMs(durations.at(-1))}`;
     },
     enumerable: true,
     configurable: true,
