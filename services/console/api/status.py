@@ -126,7 +126,8 @@ async def _nats(bus: Bus) -> NatsState:
     except NatsError:
         return NatsState(connected=False, server=None, round_trip_ms=None)
     took = round((time.monotonic() - began) * 1000, 2)
-    return NatsState(connected=True, server=str(bus.nc.connected_server_version), round_trip_ms=took)
+    version = bus.nc.connected_server_version
+    return NatsState(connected=True, server=f"{version.major}.{version.minor}.{version.patch}", round_trip_ms=took)
 
 
 def _read(data: bytes) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -77,6 +78,7 @@ async def test_operators_see_services_streams_redis_and_nats(person: Person) -> 
     events = next(each for each in status["streams"] if each["name"] == "EVENTS")
     assert events["messages"] > 0
     assert status["nats"]["connected"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", status["nats"]["server"])
     assert status["redis"]["connected"]
     problem(await person("vic", "umbrella", Role.VIEWER).get("/status"), 403, "forbidden")
 
