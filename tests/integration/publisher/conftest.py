@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -29,8 +28,8 @@ from shared.persistence.engine import Database
 from shared.security.principals import Role
 from tests.support.connectors import document
 from tests.support.databases import SqliteTemplates
+from tests.support.mortal import Death, ForkedService
 from tests.support.polling import eventually
-from tests.support.processes import ManagedProcess
 from tests.support.stand_in_executor import StandInExecutor
 from tests.support.streams import stored_events
 from tests.support.tokens import Tokens
@@ -94,8 +93,8 @@ class Author:
     async def connector(self) -> commands.Connector:
         return await self.ask("registry", "connector.show", {"slug": SLUG}, commands.Connector)
 
-    async def audit(self) -> list[commands.AuditEntry]:
-        return (await self.ask("registry", "audit.list", {}, commands.AuditPage)).entries
+    async def audit(self, **query: Any) -> list[commands.AuditEntry]:
+        return (await self.ask("registry", "audit.list", query, commands.AuditPage)).entries
 
     async def last_audit(self, action: str) -> commands.AuditEntry | None:
         return next((entry for entry in await self.audit() if entry.action == action), None)
@@ -208,7 +207,7 @@ async def publisher(registry: None, serve_publisher: ServePublisher) -> AsyncIte
         yield
 
 
-StartPublisher = Callable[..., ManagedProcess]
+StartPublisher = Callable[..., ForkedService]
 
 
 @pytest.fixture
@@ -216,25 +215,20 @@ def start_publisher(
     nats_url: str, js: JetStreamContext, database_url: str, tokens: Tokens, service_token_file: Path, tmp_path: Path
 ) -> Iterator[StartPublisher]:
     """Starts the publisher as a process, over the same database each time: `start(fault_point="recorded")`."""
-    started: list[ManagedProcess] = []
+    started: list[ForkedService] = []
 
-    def start(fault_point: str | None = None) -> ManagedProcess:
-        process = ManagedProcess(
-            [sys.executable, "-m", "services.publisher"],
-            log=tmp_path / f"publisher-{len(started)}.log",
-            ready=lambda: '"event": "Ready"' in process.output,
-            environment={
-                "DIBOP_NATS_URL": nats_url,
-                "DIBOP_DATABASE_URL": database_url,
-                "DIBOP_TOKEN_KEY_FILE": str(tokens.key_file),
-                "DIBOP_SERVICE_TOKEN_FILE": str(service_token_file),
-                **({"DIBOP_FAULT_POINT": fault_point} if fault_point else {}),
-            },
-            cwd=REPOSITORY,
-        )
-        started.append(process)
-        process.start()
-        return process
+    def start(fault_point: str | None = None, *, death: Death | None = None) -> ForkedService:
+        environment = {
+            "DIBOP_NATS_URL": nats_url,
+            "DIBOP_DATABASE_URL": database_url,
+            "DIBOP_TOKEN_KEY_FILE": str(tokens.key_file),
+            "DIBOP_SERVICE_TOKEN_FILE": str(service_token_file),
+            **({"DIBOP_FAULT_POINT": fault_point} if fault_point else {}),
+        }
+        log = tmp_path / f"publisher-{len(started)}.log"
+        started.append(ForkedService("publisher", environment, log=log, death=death))
+        started[-1].start()
+        return started[-1]
 
     yield start
     for process in started:
