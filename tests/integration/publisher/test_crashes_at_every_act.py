@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
+import pytest
 from nats.js import JetStreamContext
 
 from shared.contracts.commands import Moved, Published
@@ -53,6 +54,7 @@ def mark(number: int) -> str:
     return f"Command {number}."
 
 
+@pytest.mark.timeout(300)
 async def test_it_dies_at_every_act_and_everything_happens_once(
     start_publisher: StartPublisher,
     registry: None,

@@ -59,6 +59,7 @@ async def die_at_every_act(fork: Fork, command: str, ask: Ask) -> int:
         number += 1
 
 
+@pytest.mark.timeout(300)
 async def test_it_dies_at_every_act_of_adding_a_version_and_of_moving_one(fork: Fork, people: People) -> None:
     fork(None)
     saved = await people.author.save()
