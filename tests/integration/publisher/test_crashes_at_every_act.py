@@ -14,13 +14,13 @@ from shared.contracts.commands import Moved, Published
 from tests.integration.publisher.conftest import (
     SLUG,
     Author,
-    StandInExecutor,
     StartPublisher,
     catalogue_entry,
     events,
 )
 from tests.support.mortal import Death, outlived
 from tests.support.polling import eventually
+from tests.support.stand_in_executor import StandInExecutor
 
 FEWEST: Final = 10
 """Acts that any of these commands has at least: else they were not counted."""
