@@ -93,6 +93,11 @@ def test_a_detached_stack_is_used_and_stopped_without_a_trace(stacks: Callable[.
     assert "nats://127.0.0.1:" in stack.run("status").stdout
     assert (stack.home / "context.json").stat().st_mode & 0o077 == 0
 
+    link = stack.json("console")["url"]
+    console = next(part["address"] for part in status["parts"] if part["part"] == "console")
+    assert link.startswith(f"{console}/sign-in#")
+    assert link.partition("#")[2] not in (stack.home / "logs" / "console.log").read_text()
+
     again = stack.run("up", "--detach", expect=1)
     assert f"process {status['pid']}" in again.stderr
 
