@@ -90,10 +90,11 @@ def window(stack: Stack, url: str, browser: Browser) -> Iterator[Callable[..., C
     token = Context.load(stack.home).token()
     assert token is not None
 
-    def make(*, signed_in: bool = True, **options: Any) -> Console:
+    def make(*, signed_in: bool = True, role: str = "", **options: Any) -> Console:
         options.setdefault("viewport", {"width": 1360, "height": 860})
         context = browser.new_context(base_url=url, **options)
-        opened.append(Console(context, url, token))
+        given = stack.run("token", "--subject", "vera", "--role", role).stdout.strip() if role else token
+        opened.append(Console(context, url, given))
         if signed_in:
             opened[-1].sign_in()
         return opened[-1]

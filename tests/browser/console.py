@@ -40,7 +40,7 @@ class Console:
     def _heard(self, message: ConsoleMessage) -> None:
         refusal = message.text.startswith(_STATUS_OF_REFUSALS) or "net::ERR_" in message.text
         if message.type in {"error", "warning"} and not (refusal and self.refusals_expected):
-            self.complaints.append(f"console {message.type}: {message.text}")
+            self.complaints.append(f"console {message.type}: {message.text} {message.location.get('url', '')}")
 
     def _sent(self, request: Request) -> None:
         host = urlsplit(request.url)

@@ -88,3 +88,24 @@ def test_the_first_visit_of_the_builder_is_light(console: Console, slug: str, dr
     assert "editor.js" not in sizes
     assert len(sent) <= 10, sizes
     assert sum(sizes.values()) <= 125 * 1024, sizes
+
+
+def test_a_viewer_looks_and_changes_nothing(window: Callable[..., Console], slug: str, draft: object) -> None:
+    console = window(role="viewer")
+    page = console.open("/").page
+    page.get_by_role("list", name="Connectors").get_by_role("link", name="OpenWeatherMap").wait_for()
+    assert page.get_by_role("link", name="Create connector").count() == 0
+    console.accessible()
+    page.get_by_role("link", name="OpenWeatherMap").click()
+    console.ready()
+    assert page.get_by_role("link", name="Edit the draft").count() == 0
+    assert page.get_by_role("link", name="Connect", exact=True).count() == 0
+    console.refusals_expected = True
+    response = page.goto(f"{console.url}/connectors/{slug}/overview?owner=platform")
+    assert response is not None
+    assert response.status in {403, 404}
+    console.accessible()
+    answer = console.context.request.put(
+        f"/api/v1/connectors/{slug}-2/draft", data={"name": "No"}, headers={"Origin": console.url}
+    )
+    assert answer.status == 403

@@ -61,11 +61,12 @@ class Pages:
         return self._shown(request, desk, "new.html", "catalogue", types=builder.TYPES, owners=owners, data={})
 
     async def connector(self, request: Request, desk: Desk) -> Response:
+        """What the catalogue has, people see through their own enterprise; who may edit there names the owner."""
         slug, owner = request.path_params["slug"], request.query_params.get("owner")
-        shown = await desk.connector(slug, owner)
+        shown = await desk.connector(slug, owner if owner in desk.owners else None)
         data = {
             "slug": slug,
-            "owner": shown.owner,
+            "owner": shown.owner if shown.owner in desk.owners else None,
             "latest": shown.latest_version,
             "versions": [version.model_dump(mode="json") for version in shown.versions],
         }

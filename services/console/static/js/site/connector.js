@@ -71,7 +71,7 @@ export function connector() {
       return [...versions].reverse().map((each) => ({
         version: each.version, state: capitalised(each.state), stateClass: stateClassOf(each.state), ...times(each.published_at),
         scope: each.scope === "catalogue" ? "for all" : "for its owner",
-        export: `${API}${path}/export?${new URLSearchParams({ owner, version: each.version })}`,
+        export: `${API}${path}/export?${new URLSearchParams({ ...(owner ? { owner } : {}), version: each.version })}`,
       }));
     },
     get noVersions() { return !versions.length; },
