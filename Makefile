@@ -105,6 +105,7 @@ bench: install-dev ## side-by-side benchmarks; results go to benchmarks/results/
 
 soak: install-dev ## long runs that CI does not make
 	$(PYTEST) tests/soak -p no:cacheprovider
+	DIBOP_KILLS=200 $(PYTEST) tests/integration/publisher/test_random_kills.py -p no:cacheprovider
 
 fuzz: install-dev ## hunt with atheris, where it is installed: FUZZ_TARGET="template text" FUZZ_SECONDS=60
 	$(PY) -m tests.fuzz.hunt "$(FUZZ_TARGET)" $(FUZZ_SECONDS)
