@@ -59,9 +59,13 @@ class World:
     allowed: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     """How often which command was allowed, or refused."""
-    events: list[Event] = field(default_factory=list)
-    """All that the stream EVENTS took, in its order."""
+    _events: dict[int, Event] = field(default_factory=dict)
     _issued: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    @property
+    def events(self) -> list[Event]:
+        """All that the stream EVENTS took, in its order; whatever is delivered twice stands there once."""
+        return [event for _, event in sorted(self._events.items())]
 
     async def ask(
         self,
@@ -110,7 +114,7 @@ class World:
         """Return once nothing waits any more: no event, no audit entry, nothing to be heard."""
         await eventually(self._rests, timeout=30, what="nothing waits in an outbox")
         stored = (await self.nc.jetstream().stream_info(EVENTS_STREAM)).state.messages
-        await eventually(lambda: len(self.events) == stored, what="every event has come")
+        await eventually(lambda: len(self._events) == stored, what="every event has come")
 
     async def logged(self) -> list[Logged]:
         """The whole audit log."""
@@ -132,7 +136,7 @@ class World:
         return not heard.num_pending and not heard.num_ack_pending
 
     async def note(self, message: Msg) -> None:
-        self.events.append(Event.read(message.subject, message.headers, message.data))
+        self._events[message.metadata.sequence.stream] = Event.read(message.subject, message.headers, message.data)
 
 
 async def _keys(kv: Any) -> AsyncIterator[str]:
