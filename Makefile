@@ -69,7 +69,7 @@ test-integration: install-dev
 	$(PYTEST_SIDE_BY_SIDE) tests/integration
 
 test-e2e: install-dev
-	$(PYTEST_SIDE_BY_SIDE) tests/e2e
+	$(PYTEST_SIDE_BY_SIDE) --timeout 300 tests/e2e
 
 # A process of its own: synchronous Playwright and tests that run an event loop do not go together.
 test-ui: install-dev browser ## the console in a real Chromium
