@@ -66,7 +66,7 @@ def fork(
 
 
 class Impatient:
-    """An author who repeats what is not answered soon, until it is answered."""
+    """An author who repeats what is not answered soon, and in the end publishes once more."""
 
     def __init__(self, author: Author, slug: str, chance: random.Random) -> None:
         self._author = author
@@ -79,6 +79,14 @@ class Impatient:
                 await self._chance.choice((self._publish, self._publish, self._withdraw, self._roll_back))()
             except DibopError:
                 continue  # lost, or at odds with what an earlier try has done: the next one looks anew
+        await eventually(self._publishes, timeout=60)
+
+    async def _publishes(self) -> bool:
+        try:
+            await self._publish()
+        except DibopError:
+            return False
+        return True
 
     async def _publish(self) -> None:
         try:
@@ -91,7 +99,7 @@ class Impatient:
         await self._ask("registry", "draft.save", {"document": made, "base_revision": base}, commands.DraftSaved)
         samples = {"now": {"q": "x"}, "tomorrow": {"q": "x"}}
         started = await self._ask("publisher", "test.start", {"parameters": samples}, commands.TestStarted)
-        await eventually(lambda: self._ended(started.run_id))
+        await eventually(lambda: self._ended(started.run_id), timeout=60)
         await self._ask("publisher", "connector.publish", {"scope": "catalogue"}, commands.Published)
 
     async def _ended(self, run_id: str) -> bool:
@@ -140,7 +148,7 @@ async def test_killed_at_random_nothing_is_lost_doubled_or_at_odds(
     published = 0
     for slug in SLUGS:
         published += await eventually(lambda slug=slug: at_rest(platform, js, slug), timeout=40)  # type: ignore[misc]
-    assert published > len(SLUGS)
+    assert published >= len(SLUGS)
     told = await stored_events(js)
     assert len({event.id for event in told}) == len(told)
 
