@@ -151,6 +151,7 @@ def test_a_connector_is_made_with_the_keyboard_alone(
     console.tab.get_by_label("Base URL").focus()
     page.keyboard.type(weather_url)
     press("Alt+3")
+    expect(page.locator("#main")).to_be_focused()
     page.keyboard.press("Tab")
     expect(console.tab.get_by_role("button", name="Add operation")).to_be_focused()
     press("Enter")
