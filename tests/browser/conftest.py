@@ -92,7 +92,8 @@ def window(stack: Stack, url: str, browser: Browser) -> Iterator[Callable[..., C
 
     def make(*, signed_in: bool = True, role: str = "", **options: Any) -> Console:
         options.setdefault("viewport", {"width": 1360, "height": 860})
-        context = browser.new_context(base_url=url, **options)
+        # colours that change at once: between two of them the contrast is neither's
+        context = browser.new_context(base_url=url, reduced_motion="reduce", **options)
         given = stack.run("token", "--subject", "vera", "--role", role).stdout.strip() if role else token
         opened.append(Console(context, url, given))
         if signed_in:

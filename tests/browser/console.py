@@ -74,12 +74,7 @@ class Console:
         self.expect_state(SAVED)
 
     def accessible(self, include: str = "html") -> None:
-        """No violation of axe's rules once colours have come to rest: between two of them the contrast is neither's."""
-        self.page.evaluate(
-            """Promise.all(document.getAnimations()
-            .filter((each) => each.effect?.getTiming().iterations !== Infinity)
-            .map((each) => each.finished.catch(() => null)))"""
-        )
+        """No violation of axe's rules as the page is now."""
         if not self.page.evaluate("typeof axe === 'object'"):
             self.page.evaluate(axe_source())
         found: dict[str, Any] = self.page.evaluate(

@@ -28,6 +28,7 @@ from shared.messaging.bootstrap import bootstrap, key_value_stream, object_strea
 from shared.messaging.objects import Documents
 from tests.integration.registry.conftest import People
 from tests.support.connectors import connection
+from tests.support.polling import eventually
 
 PARTS: tuple[ProjectionPart, ...] = ("templates", "catalogue", "connections", "enterprises")
 
@@ -43,7 +44,15 @@ async def saved(people: People, js: JetStreamContext, registry: object) -> Draft
     await people.admin.ask("connection.create", connection(), Connection)
     told = ChangeEnterprise(id="acme", what="registered", name="Acme")
     await people.platform.ask("enterprise.change", told, Enterprise)
+    await eventually(lambda: heard(js), what="the registry has heard what it told")
     return saved
+
+
+async def heard(js: JetStreamContext) -> bool:
+    """It writes an enterprise's entry again when its own event comes back to it."""
+    told = await js.stream_info(subjects.EVENTS_STREAM, subjects_filter=subjects.ENTERPRISE_EVENTS_PATTERN)
+    reader = await js.consumer_info(subjects.EVENTS_STREAM, subjects.REGISTRY_CONSUMER)
+    return bool(told.state.subjects) and not reader.num_pending and not reader.num_ack_pending
 
 
 def entry_of(added: VersionAdded) -> CatalogueEntry:
