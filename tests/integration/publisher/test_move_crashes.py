@@ -48,14 +48,19 @@ MOVES: dict[str, tuple[Command, str, dict[str, str]]] = {
 }
 
 
-async def published(author: Author, *, unpublished: bool) -> None:
-    """1.0.0 and 1.0.1, which differ in words alone; the first unpublished where that is wanted."""
+async def published(author: Author, js: JetStreamContext, *, unpublished: bool) -> None:
+    """1.0.0 and 1.0.1, told of, which differ in words alone; the first unpublished where that is wanted."""
     for revision, description in ((None, "The weather."), (1, "The weather, told anew.")):
         await author.save(revision, description=description)
         await author.test(parameters={"now": {"q": "x"}, "tomorrow": {"q": "x"}})
         await author.publish()
     if unpublished:
         await author.move("unpublish", version="1.0.0")
+
+    async def told() -> bool:
+        return len(await events(js, "version_published")) == len(("1.0.0", "1.0.1"))
+
+    await eventually(told)
 
 
 @pytest.mark.parametrize("point", list(Point))
@@ -72,7 +77,7 @@ async def test_dead_at_any_point_and_started_again_it_ends_done_once(
 ) -> None:
     command, told_as, states = MOVES[verb]
     async with serve_publisher():
-        await published(platform, unpublished=verb == "retire")
+        await published(platform, js, unpublished=verb == "retire")
     earlier = len(await events(js, told_as))
     dying = await asyncio.to_thread(start_publisher, point.value)
     lost = asyncio.create_task(command(platform))

@@ -11,6 +11,7 @@ from typing import TypeVar
 import msgspec
 import pytest
 from nats.js import JetStreamContext
+from nats.js.errors import NotFoundError
 from pydantic import BaseModel
 
 from services.registry.app import MIGRATIONS, build
@@ -159,3 +160,13 @@ async def projected(js: JetStreamContext, key: str) -> ConnectionEntry:
     """The connection as executors see it; KeyNotFoundError where they see none."""
     kv = await js.key_value(subjects.CONNECTIONS_BUCKET)
     return msgspec.json.decode((await kv.get(key)).value or b"", type=ConnectionEntry)
+
+
+async def all_heard(js: JetStreamContext) -> bool:
+    """Whether the registry is done with everything that was told of enterprises; something was."""
+    try:
+        last = await js.get_last_msg(subjects.EVENTS_STREAM, subjects.ENTERPRISE_EVENTS_PATTERN)
+        reader = await js.consumer_info(subjects.EVENTS_STREAM, subjects.REGISTRY_CONSUMER)
+    except NotFoundError:
+        return False
+    return reader.ack_floor is not None and reader.ack_floor.stream_seq >= (last.seq or 0)

@@ -26,7 +26,7 @@ from shared.contracts.commands import (
 from shared.contracts.projections import CatalogueEntry
 from shared.messaging.bootstrap import bootstrap, key_value_stream, object_stream
 from shared.messaging.objects import Documents
-from tests.integration.registry.conftest import People
+from tests.integration.registry.conftest import People, all_heard
 from tests.support.connectors import connection
 from tests.support.polling import eventually
 
@@ -44,15 +44,9 @@ async def saved(people: People, js: JetStreamContext, registry: object) -> Draft
     await people.admin.ask("connection.create", connection(), Connection)
     told = ChangeEnterprise(id="acme", what="registered", name="Acme")
     await people.platform.ask("enterprise.change", told, Enterprise)
-    await eventually(lambda: heard(js), what="the registry has heard what it told")
+    # its own event comes back to it, and has it write the entry once more
+    await eventually(lambda: all_heard(js))
     return saved
-
-
-async def heard(js: JetStreamContext) -> bool:
-    """It writes an enterprise's entry again when its own event comes back to it."""
-    told = await js.stream_info(subjects.EVENTS_STREAM, subjects_filter=subjects.ENTERPRISE_EVENTS_PATTERN)
-    reader = await js.consumer_info(subjects.EVENTS_STREAM, subjects.REGISTRY_CONSUMER)
-    return bool(told.state.subjects) and not reader.num_pending and not reader.num_ack_pending
 
 
 def entry_of(added: VersionAdded) -> CatalogueEntry:

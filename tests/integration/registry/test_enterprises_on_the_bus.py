@@ -26,7 +26,7 @@ from shared.contracts.errors import DibopError
 from shared.contracts.events import Event
 from shared.contracts.projections import EnterpriseEntry
 from shared.messaging.events import publish_event
-from tests.integration.registry.conftest import People, Person, StartRegistry
+from tests.integration.registry.conftest import People, Person, StartRegistry, all_heard
 from tests.support.polling import eventually
 
 
@@ -43,11 +43,6 @@ async def entry(js: JetStreamContext, enterprise: str = "acme") -> EnterpriseEnt
 
 async def shown(people: People, enterprise: str = "acme") -> Enterprise:
     return await people.platform.ask("enterprise.show", ShowEnterprise(id=enterprise), Enterprise)
-
-
-async def all_heard(js: JetStreamContext) -> bool:
-    info = await js.consumer_info(subjects.EVENTS_STREAM, subjects.REGISTRY_CONSUMER)
-    return not info.num_pending and not info.num_ack_pending
 
 
 @pytest.mark.usefixtures("registry")
