@@ -124,6 +124,7 @@ async def test_a_service_drains_when_signalled(service: CommandService, nc: BusC
 
     running = asyncio.create_task(run_until_signalled(service))
     await eventually(lambda: ready(nc))
+    await service.nc.flush()  # which its own last one precedes
 
     os.kill(os.getpid(), signal.SIGTERM)
 
@@ -165,6 +166,7 @@ async def test_a_connection_ended_for_good_ends_the_service_with_a_sentence(
 
     running = asyncio.create_task(run_until_signalled(service))
     await eventually(lambda: ready(nc))
+    await service.nc.flush()  # which its own last one precedes
 
     await service.nc.close()
 
